@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# linux-cr: builds the patched kernel, the library, the tool, the tests and
+# the guest they run in. "make help" lists the targets.
+#
+# Everything that is made lies below $(BUILD).
+
+BUILD ?= $(CURDIR)/build
+override BUILD := $(abspath $(BUILD))
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
+
+SHELL := /bin/bash
+MAKEFLAGS += --no-print-directory
+.DELETE_ON_ERROR:
+
+export BUILD JOBS
+
+run := selftests/qemu/run
+image_script := selftests/qemu/mkimage
+
+.PHONY: all
+all: kernel tools images
+
+# Debian packages ------------------------------------------------------------
+
+host_packages := bc bison bsdextrautils build-essential ca-certificates cpio \
+	debian-archive-keyring e2fsprogs fakeroot flex git kmod libelf-dev \
+	libssl-dev linux-source-6.12 mmdebstrap pkg-config python3 \
+	qemu-system-x86 rsync sparse uidmap xz-utils
+
+packages_done := $(BUILD)/packages
+$(packages_done): Makefile
+	@mkdir -p $(BUILD)
+	@kernel-config/install-packages $(host_packages)
+	@touch $@
+
+# Kernel ---------------------------------------------------------------------
+
+.PHONY: source kernel kernel-release kernel-debug headers
+source: $(packages_done)
+	@kernel-config/dev-tree
+
+kernel: kernel-release
+
+kernel-release kernel-debug: kernel-%: source
+	@kernel-config/build-kernel $*
+
+headers: source
+	@kernel-config/install-headers
+
+# Library, tool, tests, benchmarks -------------------------------------------
+
+# Each directory has the targets all and install.
+components := $(patsubst %/Makefile,%,$(wildcard $(addsuffix /Makefile,\
+	liblinuxcr selftests selftests/bench)))
+
+# flags_for DIRECTORY
+flags_for = O=$(BUILD)/$(1) KHDR=$(BUILD)/headers/include \
+	KSELFTEST=$(BUILD)/headers/kselftest LINUXCR=$(BUILD)/liblinuxcr \
+	PREFIX=$(PREFIX)
+install_one = $(MAKE) -s -C $(1) $(call flags_for,$(1))
+
+.PHONY: tools $(components:%=build-%) stage
+tools: $(components:%=build-%)
+
+$(components:%=build-%): build-%: headers
+	@$(MAKE) -C $* $(call flags_for,$*) all
+
+$(patsubst %,build-%,$(filter-out liblinuxcr,$(components))): $(filter build-liblinuxcr,$(components:%=build-%))
+
+# Guest images ---------------------------------------------------------------
+
+.PHONY: images tools-image
+images: $(BUILD)/initramfs.cpio $(BUILD)/root.img tools-image
+
+$(BUILD)/root.img: selftests/qemu/packages | $(packages_done)
+	@echo "  IMAGE   root.img" >&2
+	@$(image_script) root $@ $<
+	@touch $@
+
+$(BUILD)/init: selftests/qemu/init.c | $(packages_done)
+	@$(CC) -Wall -Wextra -O2 -static -o $@ $<
+
+$(BUILD)/gen_init_cpio: | source
+	@$(CC) -O2 -o $@ $(BUILD)/linux/usr/gen_init_cpio.c
+
+$(BUILD)/initramfs.cpio: $(BUILD)/init $(BUILD)/gen_init_cpio
+	@echo "  IMAGE   initramfs.cpio" >&2
+	@$(image_script) initramfs $@ $^
+
+# Whatever "make install" puts into /usr/local, with the tests beside it.
+tools-image: tools
+	@rm -rf $(BUILD)/stage
+	@$(foreach dir,$(components),$(call install_one,$(dir)) \
+		PREFIX=/usr/local DESTDIR=$(BUILD)/stage install &&) true
+	@mkdir -p $(BUILD)/stage/usr/local/lib
+	@$(image_script) tools $(BUILD)/tools.img $(BUILD)/stage/usr/local
+
+# Using it -------------------------------------------------------------------
+
+.PHONY: demo check check-debug check-patches bench shell
+demo: all
+	@selftests/demo/demo
+
+check: all
+	@selftests/check
+
+# TESTS=FILE: only those that FILE lists
+check-debug: kernel-debug tools images
+	@selftests/check --debug $(if $(TESTS),--only $(TESTS))
+
+check-patches: source
+	@kernel-config/check-patches
+
+bench: all
+	@selftests/bench/run
+
+# RUN_FLAGS: options of selftests/qemu/run, for instance "--debug --disk FILE"
+shell: all
+	@$(run) $(RUN_FLAGS) --shell
+
+# Patches --------------------------------------------------------------------
+
+.PHONY: dev-tree refresh
+dev-tree: source
+	@echo "The patched kernel is in $(BUILD)/linux, branch ckpt, on top of the tag base." >&2
+
+refresh:
+	@kernel-config/refresh
+
+# Installing and cleaning ----------------------------------------------------
+
+.PHONY: install clean help
+install: $(patsubst %,build-%,$(filter liblinuxcr,$(components)))
+	@$(foreach dir,$(filter liblinuxcr,$(components)),$(call install_one,$(dir)) \
+		DESTDIR=$(DESTDIR) install &&) true
+
+# Keeps the kernel tree if it holds work that patches/ does not.
+clean:
+	@kernel-config/clean
+
+help:
+	@sed 's/^	//' kernel-config/help.txt

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: LGPL-2.1 */
+/*
+ * liblinuxcr: checkpoint and restart processes, read checkpoint images.
+ *
+ * Needs a kernel with CONFIG_CKPT for checkpoint and restart (ENOSYS without
+ * it); images can be read anywhere. Each function has a manual page in
+ * section 3.
+ *
+ * Rules for all functions: those that return int or pid_t return -1 with errno
+ * set where they fail, those that return a pointer NULL. errno is left alone
+ * where they succeed. Different threads may use different objects at the same
+ * time.
+ *
+ * Option structures begin with their own size, which the caller sets; all
+ * other members are 0 for the default. They will only ever grow at the end: a
+ * program compiled with an older header goes on working with a newer library,
+ * and one compiled with a newer header gets E2BIG from an older library only if
+ * it uses what that one does not know.
+ *
+ *	struct ckpt_options opts = { .size = sizeof(opts), .flags = CKPT_KILL };
+ */
+#ifndef LIBLINUXCR_H
+#define LIBLINUXCR_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LIBLINUXCR_VERSION_MAJOR	0
+#define LIBLINUXCR_VERSION_MINOR	1
+
+/* The version of the library in use, as "0.1.0". */
+const char *ckpt_version(void);
+
+/* ---- reports: what the kernel has to say about a call ---- */
+
+/*
+ * A report can be handed to any number of calls, one after the other; each
+ * starts it anew. In a process that comes back from a checkpoint of itself by a
+ * restart it is empty.
+ */
+struct ckpt_report;
+
+/* All 0 where the call did not get that far. */
+struct ckpt_stats {
+	uint64_t total_ns;	/* time in the system call */
+	uint64_t freeze_ns;	/* time the process was kept from running */
+	uint64_t bytes;		/* of the image, written or read */
+	uint64_t records;	/* in the image */
+	uint64_t threads;	/* saved or restored, as the following */
+	uint64_t vmas;		/* memory areas */
+	uint64_t files;		/* open file descriptions */
+	uint64_t pages_here;	/* pages whose contents are in the image */
+	uint64_t pages_zero;	/* pages of zeros, which are not */
+	uint64_t pages_parent;	/* pages left to the parent image */
+	uint64_t kernel_bytes;	/* most memory the kernel took for the call */
+	uint64_t log_bytes;	/* length of the whole report text */
+};
+
+/* text_size: space for the text in bytes, at most 1 MiB; 0 means 64 KiB. */
+struct ckpt_report *ckpt_report_new(size_t text_size);
+void ckpt_report_free(struct ckpt_report *report);
+
+/* One line for each finding; "" if there is none. Valid until the next call. */
+const char *ckpt_report_text(const struct ckpt_report *report);
+
+/* 1 if the text was cut off since text_size was too small, else 0. */
+int ckpt_report_truncated(const struct ckpt_report *report);
+
+const struct ckpt_stats *ckpt_report_stats(const struct ckpt_report *report);
+
+/* ---- checkpoint ---- */
+
+/* ckpt_options.flags */
+#define CKPT_LEAVE_STOPPED	(UINT64_C(1) << 1) /* stop it afterwards */
+#define CKPT_KILL		(UINT64_C(1) << 2) /* kill it afterwards */
+
+struct ckpt_options {
+	size_t size;		/* sizeof(struct ckpt_options) */
+	uint64_t flags;		/* CKPT_LEAVE_STOPPED, CKPT_KILL */
+	uint64_t timeout_ns;	/* to wait for it to stop; 0: 10 seconds */
+	const int *external_fds; /* its descriptors a restarter will provide */
+	size_t nr_external_fds;	/* at most 1024 */
+	struct ckpt_report *report; /* or NULL */
+};
+
+/*
+ * Write an image of process pid (0: the caller) to fd, beginning at its file
+ * position. opts may be NULL. Returns 0; in a restarted process that had
+ * called it for itself, 1.
+ */
+int ckpt_checkpoint(pid_t pid, int fd, const struct ckpt_options *opts);
+
+/*
+ * The same into a file, which exists in full or not at all: what was there
+ * before stays until the new image is on stable storage, and whenever
+ * anything fails. The file has mode 0600.
+ */
+int ckpt_save(pid_t pid, const char *path, const struct ckpt_options *opts);
+
+/* Find out whether pid could be checkpointed; the report says what prevents it. */
+int ckpt_check(pid_t pid, const struct ckpt_options *opts);
+
+/* ---- restart ---- */
+
+/* ckpt_restart_options.flags */
+#define CKPT_RESTART_HOST_CLOCKS	(UINT64_C(1) << 0) /* no time namespace */
+#define CKPT_RESTART_LEAVE_STOPPED	(UINT64_C(1) << 1) /* begin stopped */
+
+/* The restarted process gets the caller's descriptor caller_fd as image_fd. */
+struct ckpt_inherited_fd {
+	int image_fd;
+	int caller_fd;
+};
+
+struct ckpt_restart_options {
+	size_t size;		/* sizeof(struct ckpt_restart_options) */
+	uint64_t flags;		/* CKPT_RESTART_* */
+	const struct ckpt_inherited_fd *fds;
+	size_t nr_fds;		/* at most 1024 */
+	struct ckpt_report *report; /* or NULL */
+};
+
+/*
+ * Restart a process from the image that fd, a file or pipe, is at the beginning
+ * of. opts may be NULL. Returns its process ID; it is a child of the caller.
+ */
+pid_t ckpt_restart(int fd, const struct ckpt_restart_options *opts);
+pid_t ckpt_restart_file(const char *path, const struct ckpt_restart_options *opts);
+
+/* ---- images ---- */
+
+struct ckpt_image;
+struct ckpt_header;	/* <linux/checkpoint_image.h> */
+
+/*
+ * A record of an image. For a PAGES record, payload is what stands before the
+ * pages themselves; ckpt_image_next_run() gives those. The structures in
+ * payloads are in <linux/checkpoint_image.h>.
+ */
+struct ckpt_record {
+	uint64_t offset;	/* from the beginning of the image */
+	uint64_t number;	/* from 0 */
+	uint64_t length;	/* of the payload as it stands in the image */
+	uint64_t payload_length; /* bytes at payload */
+	const void *payload;	/* 8-byte aligned */
+	uint32_t type;		/* CKPT_REC_* */
+	uint32_t objref;
+	uint32_t crc;
+	uint16_t version;
+	uint16_t flags;		/* CKPT_REC_F_* */
+};
+
+struct ckpt_page_run {
+	uint64_t addr;		/* of the first page */
+	uint64_t offset;	/* of its contents from the beginning of the image */
+	const void *data;	/* their contents, NULL with CKPT_IMAGE_SKIP_DATA */
+	uint32_t nr_pages;
+	uint32_t crc;
+};
+
+/* ckpt_image_open() flags */
+#define CKPT_IMAGE_SKIP_DATA	(1U << 0)	/* do not read contents of pages */
+
+/*
+ * Open an image and read its header. ckpt_image_fdopen() starts at the file
+ * position of fd, which may be a pipe, and leaves fd open in the end. On failure
+ * *error, unless error is NULL, is a message for free().
+ */
+struct ckpt_image *ckpt_image_open(const char *path, unsigned int flags, char **error);
+struct ckpt_image *ckpt_image_fdopen(int fd, unsigned int flags, char **error);
+void ckpt_image_close(struct ckpt_image *image);
+
+const struct ckpt_header *ckpt_image_header(const struct ckpt_image *image);
+
+/*
+ * The next record, from the HEADER to the TRAILER, checked. Returns 1, at the
+ * end 0, and -1 with ckpt_image_error() for what is damaged or cannot be read.
+ * *record is valid until the next call.
+ */
+int ckpt_image_next(struct ckpt_image *image, const struct ckpt_record **record);
+
+/* The next run of pages of the PAGES record ckpt_image_next() gave; likewise. */
+int ckpt_image_next_run(struct ckpt_image *image, const struct ckpt_page_run **run);
+
+/*
+ * Read the image to its end and check all that can be checked without
+ * restarting it. 0, or -1 and ckpt_image_error().
+ */
+int ckpt_image_verify(struct ckpt_image *image);
+
+/* What is wrong, and where; NULL if nothing is. */
+const char *ckpt_image_error(const struct ckpt_image *image);
+
+/* "VMA" for CKPT_REC_VMA, ...; NULL for a type this library does not know. */
+const char *ckpt_record_name(uint32_t type);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* LIBLINUXCR_H */

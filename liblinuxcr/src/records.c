@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: LGPL-2.1
+/* The types of records this library knows. */
+#include <linux/checkpoint_image.h>
+
+#include "internal.h"
+
+#define RECORD(type, min_length) { CKPT_REC_##type, #type, 1, min_length }
+
+static const struct lcr_record_type types[] = {
+	RECORD(HEADER,		sizeof(struct ckpt_header)),
+	RECORD(TRAILER,		sizeof(struct ckpt_trailer) +
+				sizeof(struct ckpt_trailer_end)),
+	RECORD(PAGES,		sizeof(struct ckpt_pages) + sizeof(struct ckpt_run)),
+	RECORD(PROCESS,		sizeof(struct ckpt_process)),
+	RECORD(THREAD,		sizeof(struct ckpt_rec_thread)),
+	RECORD(REGSET,		sizeof(struct ckpt_regset)),
+	RECORD(CREDS,		sizeof(struct ckpt_creds)),
+	RECORD(SCHED,		sizeof(struct ckpt_sched)),
+	RECORD(RLIMITS,		sizeof(struct ckpt_rlimits)),
+	RECORD(USAGE,		sizeof(struct ckpt_usage)),
+	RECORD(PROCESS_USAGE,	sizeof(struct ckpt_process_usage)),
+	RECORD(SIGHAND,		sizeof(struct ckpt_sighand)),
+	RECORD(SIGNALS,		sizeof(struct ckpt_signals)),
+	RECORD(SIGQUEUE,	sizeof(struct ckpt_sigqueue)),
+	RECORD(RESTART_BLOCK,	sizeof(struct ckpt_restart_block)),
+	RECORD(ITIMERS,		sizeof(struct ckpt_itimers)),
+	RECORD(POSIX_TIMER,	sizeof(struct ckpt_posix_timer)),
+	RECORD(PROCESS_SIGNALS,	sizeof(struct ckpt_process_signals)),
+	RECORD(MM,		sizeof(struct ckpt_mm)),
+	RECORD(VMA,		sizeof(struct ckpt_vma)),
+	RECORD(SHMEM,		sizeof(struct ckpt_shmem)),
+	RECORD(MEMPOLICY,	sizeof(struct ckpt_mempolicy)),
+	RECORD(FILES,		sizeof(struct ckpt_files)),
+	RECORD(FD,		sizeof(struct ckpt_fd)),
+	RECORD(FILE,		sizeof(struct ckpt_file)),
+	RECORD(FS,		sizeof(struct ckpt_fs)),
+	RECORD(PATH,		sizeof(struct ckpt_path)),
+};
+
+const struct lcr_record_type *lcr_record_type(uint32_t type)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (types[i].type == type)
+			return &types[i];
+	return NULL;
+}
+
+const char *ckpt_record_name(uint32_t type)
+{
+	const struct lcr_record_type *known = lcr_record_type(type);
+
+	return known ? known->name : NULL;
+}

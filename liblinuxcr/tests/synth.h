@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1 */
+/* Images made up for tests. */
+#ifndef TESTS_SYNTH_H
+#define TESTS_SYNTH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <linux/checkpoint_image.h>
+
+#define SYNTH_MAX_RECORDS 64
+
+/**
+ * struct synth - an image being made
+ * @data:	what there is of it
+ * @size:	its length
+ * @space:	memory allocated
+ * @start:	where each record begins
+ * @nr_records:	their number
+ * @index:	for the trailer
+ * @nr_index:	its length
+ * @header:	change it before synth_header()
+ * @end:	synth_trailer() fills in what is 0
+ */
+struct synth {
+	uint8_t *data;
+	size_t size;
+	size_t space;
+	size_t start[SYNTH_MAX_RECORDS];
+	unsigned int nr_records;
+	struct ckpt_index index[SYNTH_MAX_RECORDS];
+	unsigned int nr_index;
+	struct ckpt_header header;
+	struct ckpt_trailer_end end;
+};
+
+void synth_init(struct synth *synth);
+void synth_free(struct synth *synth);
+
+void synth_header(struct synth *synth);
+void synth_record(struct synth *synth, uint32_t type, uint32_t objref,
+		  const void *payload, size_t size);
+/* One byte of @fill is in every page of the runs */
+void synth_pages(struct synth *synth, uint32_t objref, const struct ckpt_run *runs,
+		 unsigned int nr_runs, uint8_t fill);
+void synth_trailer(struct synth *synth);
+
+/* An image of a process with two threads, three files and some pages */
+void synth_process(struct synth *synth);
+
+/* Compute the checksums of the image again, so that only other checks can fail */
+void synth_fix_crc(struct synth *synth);
+
+struct ckpt_rec *synth_rec(struct synth *synth, unsigned int number);
+
+/* A descriptor of a file with the first @size bytes, at its beginning */
+int synth_file(const struct synth *synth, size_t size);
+
+#endif /* TESTS_SYNTH_H */

@@ -1,0 +1,516 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The tool ckpt: messages, exit statuses, signals, output for programs. The
+# kernel's part is played by fake_kernel.so.
+#
+#	test_tool.sh CKPT DIRECTORY-WITH-fake_kernel.so-AND-make_image
+
+ckpt=$(realpath "$1")
+tests=$(realpath "$2")
+sources=$(realpath "$(dirname "$0")/..")
+completion_script=$sources/completion/ckpt.bash
+manual=$sources/man/ckpt.1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+
+# fake [NAME=VALUE]... COMMAND...: with the kernel made up
+fake()
+{
+	env LD_PRELOAD="$tests/fake_kernel.so" "$@"
+}
+
+# start ... &: likewise, so that $! is the command and no signals are ignored, as
+# the shell does for background processes
+start()
+{
+	exec env --default-signal LD_PRELOAD="$tests/fake_kernel.so" "$@"
+}
+
+# expect STATUS COMMAND...: runs it; its output goes to the files out and err
+expect()
+{
+	local expected=$1 status
+
+	shift
+	"$@" > out 2> err < /dev/null
+	status=$?
+	[ $status -eq "$expected" ] && return
+	echo "# status $status, expected $expected: $*"
+	sed 's/^/# /' out err
+	return 1
+}
+
+says()
+{
+	grep -q -e "$2" "$1" && return
+	echo "# no \"$2\" in $1:"
+	sed 's/^/# /' "$1"
+	return 1
+}
+
+empty()
+{
+	[ ! -s "$1" ] && return
+	echo "# $1 is not empty:"
+	sed 's/^/# /' "$1"
+	return 1
+}
+
+# json FILE EXPRESSION: python expression about the document d
+json()
+{
+	python3 -c "import json; d = json.load(open('$1')); assert $2, d" 2> json.err && return
+	sed 's/^/# /' json.err
+	return 1
+}
+
+# wait_for_file FILE: until it exists, 10 s at most
+wait_for_file()
+{
+	local i
+
+	for i in {1..1000}; do
+		[ -e "$1" ] && return
+		sleep 0.01
+	done
+	echo "# $1 did not appear"
+	return 1
+}
+
+# wait_for_image PID: until the process has begun to write an image
+wait_for_image()
+{
+	local i
+
+	for i in {1..1000}; do
+		grep -sq 'write_bytes: [1-9]\|wchar: [6-9]' "/proc/$1/io" && return
+		sleep 0.01
+	done
+	echo "# process $1 does not write"
+	return 1
+}
+
+# state PID: R, S, T, Z ...
+state()
+{
+	sed 's/.*) \(.\).*/\1/' "/proc/$1/stat" 2>/dev/null
+}
+
+# wait_for_state PID STATE
+wait_for_state()
+{
+	local i
+
+	for i in {1..1000}; do
+		[ "$(state "$1")" = "$2" ] && return
+		sleep 0.01
+	done
+	echo "# process $1 is in state $(state "$1"), not $2"
+	return 1
+}
+
+usage_errors()
+{
+	local args
+
+	while read -r args; do
+		# shellcheck disable=SC2086
+		expect 2 "$ckpt" $args && says err 'Try "ckpt' && empty out || return
+	done <<-END
+
+		frobnicate
+		save
+		save 1
+		save 0 file
+		save -1 file
+		save one file
+		save 1 file more
+		save --kill --leave-stopped 1 file
+		save --timeout -1 1 file
+		save --timeout nan 1 file
+		save --external-fd x 1 file
+		save --nonsense 1 file
+		check
+		check 1 2
+		check --kill 1
+		restart
+		restart a b
+		restart --inherit-fd 1: a
+		restart --inherit-fd :1 a
+		restart --inherit-fd -1 a
+		info
+		info a b
+		verify
+	END
+}
+
+help_texts()
+{
+	local command
+
+	expect 0 "$ckpt" --help && says out "usage: ckpt COMMAND" || return
+	expect 0 "$ckpt" --version && says out '^ckpt [0-9]' || return
+	for command in save restart check info verify; do
+		expect 0 "$ckpt" $command --help && says out "usage: ckpt $command" &&
+			empty err || return
+		expect 0 "$ckpt" $command -h 1 && says out "usage: ckpt $command" || return
+	done
+}
+
+full_stdout()
+{
+	"$ckpt" --help > /dev/full 2> err && return 1
+	says err "cannot write to standard output"
+}
+
+no_system_call()
+{
+	: > image
+	expect 1 fake FAKE_ERROR=38 "$ckpt" save 1 file && says err 'has no checkpoint(2)' &&
+	expect 1 fake FAKE_ERROR=38 "$ckpt" check 1 && says err 'has no checkpoint(2)' &&
+	expect 125 fake FAKE_ERROR=38 "$ckpt" restart image && says err 'has no restart(2)' &&
+	[ ! -e file ]
+}
+
+save_writes_file()
+{
+	expect 0 fake "$ckpt" save $$ saved && empty out && empty err &&
+	[ "$(cat saved)" = image ] && [ "$(stat -c %a saved)" = 600 ] &&
+	expect 0 fake "$ckpt" save --stats $$ saved && says err '1.5 MiB in 12.3 ms' &&
+	expect 0 fake "$ckpt" save --json $$ saved &&
+	json out "d['saved'] and d['pid'] == $$ and d['stats']['bytes'] == 1572864"
+}
+
+save_writes_stdout()
+{
+	expect 0 fake "$ckpt" save --json $$ - && [ "$(cat out)" = image ] &&
+	json err "d['saved'] and d['file'] == '-'" || return
+	fake "$ckpt" save $$ - 2> err | true
+	[ "${PIPESTATUS[0]}" -le 1 ]
+}
+
+save_reports_failure()
+{
+	echo old > saved
+	expect 1 fake FAKE_ERROR=95 FAKE_LOG=$'pid 7 (x): fd 3: socket:\a no\n' \
+		"$ckpt" save $$ saved &&
+	says err "cannot save process $$ (test_tool.sh): Operation not supported" &&
+	says err '^  pid 7 (x): fd 3: socket:\\x07 no$' && says err 'external-fd' &&
+	[ "$(cat saved)" = old ] && [ "$(find . -name '.saved*')" = "" ] &&
+	expect 1 fake FAKE_ERROR=1 FAKE_LOG=$'no "way"\nat all\n' "$ckpt" save --json 1 new &&
+	json out "not d['saved'] and d['error'] == 'EPERM' and d['report'] == ['no \"way\"', 'at all']" &&
+	[ ! -e new ] &&
+	expect 1 fake "$ckpt" save 1 /nonexistent/file && says err 'cannot write /nonexistent'
+}
+
+# signal_during_save SIGNAL [SETTING]: it ends ckpt, and nothing is left behind
+signal_during_save()
+{
+	local pid status
+
+	echo old > saved
+	start FAKE_SLEEP=60 $2 "$ckpt" save $$ saved > out 2> err &
+	pid=$!
+	wait_for_image $pid || return
+	[ -z "$2" ] || [ "$(find . -name '.saved*')" ] || return
+	kill "-$1" $pid
+	wait $pid 2>/dev/null
+	status=$?
+	[ $status -eq $((128 + $(kill -l "$1"))) ] || { echo "# status $status"; return 1; }
+	[ "$(cat saved)" = old ] && [ "$(find . -name '.saved*')" = "" ]
+}
+
+signals_end_save()
+{
+	local sig
+
+	set +m
+	for sig in INT TERM HUP QUIT; do
+		signal_during_save $sig && signal_during_save $sig FAKE_NFS=1 || return
+	done
+}
+
+check_reports()
+{
+	expect 0 fake "$ckpt" check $$ && says out 'can be checkpointed' && empty err &&
+	expect 1 fake FAKE_ERROR=95 FAKE_LOG=$'a\nb\n' "$ckpt" check $$ &&
+	says out 'cannot be checkpointed' && says out '^  a$' && says out '^  b$' &&
+	expect 1 fake FAKE_ERROR=3 "$ckpt" check $$ && says err 'No such process' &&
+	expect 1 fake FAKE_ERROR=95 FAKE_LOG=$'a\nb\n' "$ckpt" check --json $$ &&
+	json out "d['possible'] == False and d['report'] == ['a', 'b']" &&
+	expect 0 fake "$ckpt" check --json --timeout 1.5 --external-fd 5 $$ &&
+	json out "d['possible']"
+}
+
+restart_passes_status()
+{
+	: > image
+	expect 0 fake FAKE_COMMAND='exit 0' "$ckpt" restart image &&
+	expect 7 fake FAKE_COMMAND='echo hello; exit 7' "$ckpt" restart image &&
+	says out hello && empty err &&
+	expect 143 fake FAKE_COMMAND='kill -TERM $$' "$ckpt" restart image &&
+	expect 137 fake FAKE_COMMAND='kill -KILL $$' "$ckpt" restart image
+}
+
+restart_reports_failure()
+{
+	: > image
+	expect 125 fake FAKE_ERROR=17 FAKE_LOG='tid 12 is taken' "$ckpt" restart image &&
+	says err 'cannot restart image: File exists' && says err '^  tid 12 is taken$' &&
+	says err 'ps -eL' &&
+	expect 125 "$ckpt" restart /nonexistent && says err 'cannot open /nonexistent' &&
+	expect 125 fake FAKE_ERROR=74 "$ckpt" restart --json image &&
+	says err '"error": "EBADMSG"' &&
+	expect 125 fake FAKE_ERROR=74 "$ckpt" restart --detach --json image &&
+	json out "not d['restarted'] and d['error'] == 'EBADMSG'"
+}
+
+restart_detached()
+{
+	local pid
+
+	: > image
+	rm -f gate
+	expect 0 fake FAKE_COMMAND='for i in $(seq 1000); do [ -e gate ] && break; sleep 0.01; done' "$ckpt" restart -d image &&
+	pid=$(cat out) && kill -0 "$pid" && empty err || return
+	: > gate
+	expect 0 fake FAKE_COMMAND='exit 0' "$ckpt" restart --detach --json image &&
+	json out "d['restarted'] and d['pid'] > 1 and d['file'] == 'image'"
+}
+
+# The image on standard input is not read by ckpt, nor given to the process.
+restart_from_stdin()
+{
+	printf 'data' | fake FAKE_COMMAND='cat' "$ckpt" restart - > out 2> err
+	[ "${PIPESTATUS[1]}" -eq 0 ] && empty out && empty err &&
+	expect 0 fake FAKE_COMMAND='readlink /proc/self/fd/0' "$ckpt" restart - &&
+	says out '^/dev/null$'
+}
+
+# ckpt does not hold the standard descriptors open for longer than the process.
+restart_releases_output()
+{
+	: > image
+	timeout 5 fake FAKE_COMMAND='exec >&- 2>&-; sleep 20' "$ckpt" restart image 2>&1 | cat > out &
+	wait $! || return
+}
+
+restart_forwards_signals()
+{
+	local sig pid
+
+	: > image
+	for sig in HUP INT QUIT TERM USR1 USR2 ALRM; do
+		rm -f ready
+		start FAKE_COMMAND="trap 'exit 9' $sig; : > ready
+			for i in \$(seq 1000); do sleep 0.01; done" \
+			"$ckpt" restart image > out 2> err < /dev/null &
+		pid=$!
+		wait_for_file ready || return
+		kill "-$sig" $pid
+		wait $pid
+		[ $? -eq 9 ] || { echo "# SIG$sig"; return 1; }
+	done
+}
+
+restart_respects_nohup()
+{
+	local pid
+
+	: > image
+	rm -f ready gate
+	start nohup env FAKE_COMMAND=': > ready; for i in $(seq 1000); do [ -e gate ] && break; sleep 0.01; done; exit 3' \
+		"$ckpt" restart image > out 2> err < /dev/null &
+	pid=$!
+	wait_for_file ready || return
+	kill -HUP $pid
+	: > gate
+	wait $pid
+	[ $? -eq 3 ]
+}
+
+restart_stops_with_process()
+{
+	local pid child pgrp
+
+	: > image
+	for pgrp in "" 1; do
+		rm -f ready
+		start ${pgrp:+FAKE_PGRP=1} FAKE_COMMAND='echo $$ > pid; mv pid ready; exec sleep 20' \
+			"$ckpt" restart image > out 2> err < /dev/null &
+		pid=$!
+		wait_for_file ready || return
+		child=$(cat ready)
+		kill -TSTP $pid
+		wait_for_state "$child" T && wait_for_state $pid T || return
+		kill -CONT $pid
+		wait_for_state "$child" S && wait_for_state $pid S || return
+		kill -TERM $pid
+		wait $pid
+		[ $? -eq 143 ] || return
+	done
+}
+
+# A process that led a process group gets the terminal, and gives it back.
+restart_passes_terminal()
+{
+	cat > terminal.py <<-'END'
+		import os, pty, sys, time
+		pid, fd = pty.fork()
+		if pid == 0:
+		    os.execvp("bash", ["bash", "-c", sys.argv[1]])
+		data = b""
+		try:
+		    while True:
+		        if b"READY" in data:
+		            os.write(fd, b"line\n")
+		            data = data.replace(b"READY", b"")
+		        part = os.read(fd, 1000)
+		        if not part:
+		            break
+		        data += part
+		except OSError:
+		    pass
+		sys.stdout.write(data.decode())
+		sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+	END
+	: > image
+	export FAKE_PGRP=1
+	# shellcheck disable=SC2016
+	expect 5 timeout 20 python3 terminal.py '
+		export LD_PRELOAD="'"$tests"'/fake_kernel.so"
+		export FAKE_COMMAND="sleep 0.2; echo READY; read x; echo got \$x; exit 5"
+		"'"$ckpt"'" restart image
+		status=$?
+		unset LD_PRELOAD
+		stty -a > /dev/null && echo terminal is back
+		exit $status' &&
+	says out 'got line' && says out 'terminal is back'
+	local result=$?
+	unset FAKE_PGRP
+	return $result
+}
+
+info_shows_image()
+{
+	"$tests/make_image" > image
+	expect 0 "$ckpt" info image && empty err &&
+	says out '^process    4711 synth, parent 1' && says out '^program    /usr/bin/synth' &&
+	says out '^threads    2: 4711 synth, 4712 wor\\x1bker$' &&
+	says out '4 pages (16.0 KiB)' && says out '/home/user/log  (write)' &&
+	says out '/dev/pts/3  (read, write)' &&
+	says out "$(stat -c %s image) bytes in 22 records" || return
+	expect 0 "$ckpt" info --records image &&
+	says out 'VMA *400000-410000 r-xp /usr/bin/synth' && says out 'PAGES *3 pages in 2 runs' ||
+		return
+	"$ckpt" info - < image | grep -q 4711
+}
+
+info_in_json()
+{
+	"$tests/make_image" > image
+	expect 0 "$ckpt" info --json --records image &&
+	json out "d['complete'] and d['header']['comm'] == 'synth'" &&
+	json out "[f['fd'] for f in d['files']] == [0, 1, 7]" &&
+	json out "d['files'][2]['name'] == '/home/user/log' and d['files'][2]['cloexec']" &&
+	json out "d['threads'][1]['comm'] == 'wor\x1bker'" &&
+	json out "len(d['records']) == 22 and d['records'][-1]['name'] == 'TRAILER'" &&
+	json out "len(d['vmas']) == 2 and d['image_bytes'] == $(stat -c %s image)"
+}
+
+info_of_damaged()
+{
+	"$tests/make_image" > image
+	truncate -s 1500 image
+	expect 1 "$ckpt" info image && says err 'image: .*offset 1500' && says out '^uuid' &&
+	expect 1 "$ckpt" info --json image && json out "not d['complete'] and 'error' in d" &&
+	expect 1 "$ckpt" info /dev/null && says err 'not a checkpoint image'
+}
+
+verify_images()
+{
+	"$tests/make_image" > image
+	"$tests/make_image" | head -c 5000 > short
+	"$tests/make_image" > flipped
+	printf 'X' | dd of=flipped bs=1 seek=9000 conv=notrunc status=none
+	expect 0 "$ckpt" verify image && says out '^image: complete and undamaged$' &&
+	expect 1 "$ckpt" verify image short flipped && says out '^image: complete' &&
+	says err 'short: .*truncated: the image ends at offset 5000' &&
+	says err 'flipped: .*(PAGES).*damaged' &&
+	expect 1 "$ckpt" verify --quiet short && empty out && empty err &&
+	expect 1 "$ckpt" verify --json image short missing &&
+	json out "[i['ok'] for i in d] == [True, False, False]" &&
+	json out "d[1]['error'] == 'EBADMSG' and d[2]['error'] == 'ENOENT'" || return
+	"$ckpt" verify - < image > out && says out '^-: complete'
+}
+
+completion()
+{
+	local script=$1
+
+	# shellcheck disable=SC1090
+	. "$script" &&
+	COMP_WORDS=(ckpt ve) COMP_CWORD=1 && _ckpt && [ "${COMPREPLY[*]}" = verify ] &&
+	COMP_WORDS=(ckpt save --k) COMP_CWORD=2 && _ckpt && [ "${COMPREPLY[*]}" = --kill ] &&
+	COMP_WORDS=(ckpt check $$) COMP_CWORD=2 && _ckpt && [[ " ${COMPREPLY[*]} " == *" $$ "* ]]
+}
+
+# Every option the tool knows is in the help text, the completion and the manual.
+options_are_documented()
+{
+	local command option
+
+	for command in save restart check info verify; do
+		"$ckpt" $command --help > help
+		for option in $(grep -o -e '--[a-z-]*' help | sort -u); do
+			grep -q -e "$option" "$1" || { echo "# completion lacks $option"; return 1; }
+			sed 's/\\-/-/g' "$2" | grep -q -e "$option" ||
+				{ echo "# manual lacks $option"; return 1; }
+		done
+	done
+}
+
+number=0 failed=0
+run()
+{
+	local promise=$1
+
+	shift
+	number=$((number + 1))
+	if "$@"; then
+		echo "ok $number $promise"
+	else
+		echo "not ok $number $promise"
+		failed=1
+	fi
+}
+
+echo "KTAP version 1"
+echo "1..24"
+run "wrong usage is told, with status 2" usage_errors
+run "every command has a help text" help_texts
+run "output that cannot be written is a failure" full_stdout
+run "a kernel without the system calls is named as such" no_system_call
+run "save writes a file only its owner can read" save_writes_file
+run "save writes to standard output" save_writes_stdout
+run "save shows the report and what to do" save_reports_failure
+run "a signal ends save and leaves no file behind" signals_end_save
+run "check tells what prevents a checkpoint" check_reports
+run "restart ends with the status of the process" restart_passes_status
+run "restart fails with status 125, the report and what to do" restart_reports_failure
+run "restart --detach prints the process ID" restart_detached
+run "restart reads standard input without touching it" restart_from_stdin
+run "restart does not keep the output open" restart_releases_output
+run "restart passes signals on" restart_forwards_signals
+run "restart leaves alone what it was told to ignore" restart_respects_nohup
+run "restart stops and continues with the process" restart_stops_with_process
+run "restart lends the terminal to a process group" restart_passes_terminal
+run "info shows what is in an image" info_shows_image
+run "info --json is JSON" info_in_json
+run "info of a damaged image shows what is readable" info_of_damaged
+run "verify finds damage and says where" verify_images
+run "completion knows commands, options and processes" completion "$completion_script"
+run "all options are in completion and manual" options_are_documented "$completion_script" "$manual"
+exit $failed

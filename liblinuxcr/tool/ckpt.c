@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * ckpt: checkpoint and restart processes, look into images.
+ *
+ * See ckpt(1).
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "ckpt.h"
+
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+} commands[] = {
+	{ "save", command_save,
+"usage: ckpt save [OPTION]... PID FILE\n"
+"Save process PID to the image FILE; \"-\" is standard output, which must not be\n"
+"a terminal. A FILE that exists is replaced only when the new image is complete\n"
+"and on stable storage.\n"
+"\n"
+"      --leave-stopped    leave the process stopped, as by SIGSTOP\n"
+"      --kill             kill the process when its image is safe\n"
+"      --external-fd N    do not save descriptor N of the process: whoever\n"
+"                         restarts it will provide one\n"
+"      --timeout SECONDS  wait that long for the process to stop (default 10)\n"
+"      --stats            show figures on standard error\n"
+"      --json             the result in JSON on standard output\n"
+"                         (FILE \"-\": on standard error)\n"
+"  -h, --help             show this text\n"
+	},
+	{ "restart", command_restart,
+"usage: ckpt restart [OPTION]... FILE\n"
+"Restart a process from the image FILE; \"-\" is standard input. It gets the\n"
+"process ID it had, and descriptors 0, 1 and 2 of ckpt where its own were a\n"
+"terminal, a pipe or /dev/null. Without --detach ckpt waits for it, passes\n"
+"signals on to it and ends with its exit status, or 128 + N for signal N.\n"
+"\n"
+"  -d, --detach           do not wait: print the process ID\n"
+"      --inherit-fd N[:M] its descriptor N is to be ckpt's descriptor M (or N)\n"
+"      --host-clocks      no time namespace: CLOCK_MONOTONIC and CLOCK_BOOTTIME\n"
+"                         jump, but no privilege is needed for them\n"
+"      --leave-stopped    let it begin stopped: SIGCONT lets it go on\n"
+"      --stats            show figures on standard error\n"
+"      --json             the result in JSON on standard error\n"
+"                         (--detach: on standard output)\n"
+"  -h, --help             show this text\n"
+	},
+	{ "check", command_check,
+"usage: ckpt check [OPTION]... PID\n"
+"Find out whether process PID could be checkpointed, and all that prevents it.\n"
+"Nothing is written; the process is held up for a moment.\n"
+"\n"
+"      --external-fd N    as for ckpt save\n"
+"      --timeout SECONDS  as for ckpt save\n"
+"      --json             the result in JSON\n"
+"  -h, --help             show this text\n"
+	},
+	{ "info", command_info,
+"usage: ckpt info [OPTION]... FILE\n"
+"Show what is in the image FILE; \"-\" is standard input. The contents of memory\n"
+"are not read: see ckpt verify.\n"
+"\n"
+"      --records          list every record\n"
+"      --json             in JSON\n"
+"  -h, --help             show this text\n"
+	},
+	{ "verify", command_verify,
+"usage: ckpt verify [OPTION]... FILE...\n"
+"Read images to the end and check that they are complete and undamaged; \"-\" is\n"
+"standard input.\n"
+"\n"
+"  -q, --quiet            only the exit status tells\n"
+"      --json             the results in JSON\n"
+"  -h, --help             show this text\n"
+	},
+};
+
+#define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static const char help[] =
+"usage: ckpt COMMAND [OPTION]... [ARGUMENT]...\n"
+"Checkpoint and restart of processes.\n"
+"\n"
+"  save PID FILE    save a running process to an image\n"
+"  restart FILE     restart a process from an image\n"
+"  check PID        say whether, and if not why, a process can be saved\n"
+"  info FILE        show what is in an image\n"
+"  verify FILE...   check that images are complete and undamaged\n"
+"\n"
+"  -h, --help       show this text; \"ckpt COMMAND --help\" for the options\n"
+"  -V, --version    show the version\n"
+"\n"
+"Exit status: 0 done, 1 failed, 2 wrong usage. ckpt restart: that of the\n"
+"restarted process, 128 + N if signal N killed it, 125 if there is none.\n";
+
+int show_help(const char *command)
+{
+	size_t i;
+
+	for (i = 0; i < NR_COMMANDS; i++)
+		if (!strcmp(command, commands[i].name))
+			fputs(commands[i].help, stdout);
+	return STATUS_OK;
+}
+
+/* Output that could not be written is a failure, also when all else went well. */
+static int finish_output(int status)
+{
+	if (fflush(stdout) || ferror(stdout)) {
+		message("cannot write to standard output: %s", strerror(errno));
+		return status ? status : STATUS_FAILED;
+	}
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	const char *name;
+	size_t i;
+
+	if (argc < 2)
+		return usage_error("", "no command given");
+	name = argv[1];
+	if (!strcmp(name, "-h") || !strcmp(name, "--help") || !strcmp(name, "help")) {
+		fputs(help, stdout);
+		return finish_output(STATUS_OK);
+	}
+	if (!strcmp(name, "-V") || !strcmp(name, "--version")) {
+		printf("ckpt %s\n", ckpt_version());
+		return finish_output(STATUS_OK);
+	}
+	for (i = 0; i < NR_COMMANDS; i++) {
+		if (!strcmp(name, commands[i].name))
+			return finish_output(commands[i].run(argc - 1, argv + 1));
+	}
+	return usage_error("", "unknown command \"%s\"", name);
+}

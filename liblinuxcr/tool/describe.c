@@ -1,0 +1,750 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What the records of an image mean, for ckpt info. */
+#include <elf.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <linux/checkpoint_image.h>
+
+#include "image.h"
+
+#define MAX_THREADS_SHOWN	8
+#define NR_BUCKETS		(1U << 12)
+
+/**
+ * struct item - a record kept
+ * @next:	in its hash bucket
+ * @record:	the record
+ * @payload:	what its payload points to
+ */
+struct item {
+	struct item *next;
+	struct ckpt_record record;
+	uint64_t payload[];
+};
+
+/**
+ * struct summary - what has been learnt about an image so far
+ * @header:	its header
+ * @keep_all:	keep all records, not only those that others refer to
+ * @buckets:	hash table of the items, by type and object
+ * @items:	the records kept, in the order of the image
+ * @nr_items:	their number
+ * @space:	elements of @items allocated
+ * @nr_records:	records seen
+ * @nr_pages:	pages in them
+ * @nr_pages_records: PAGES records
+ * @metadata_bytes: the other ones
+ * @image_bytes: to the end of the last one
+ */
+struct summary {
+	const struct ckpt_header *header;
+	bool keep_all;
+	struct item *buckets[NR_BUCKETS];
+	struct item **items;
+	size_t nr_items;
+	size_t space;
+	uint64_t nr_records;
+	uint64_t nr_pages;
+	uint64_t nr_pages_records;
+	uint64_t metadata_bytes;
+	uint64_t image_bytes;
+};
+
+/* For %.*s: text of at most @size bytes, the NUL of which may be missing */
+static int length(const void *text, size_t size)
+{
+	return strnlen(text, size);
+}
+
+#define ARRAY(array) length(array, sizeof(array)), (const char *)(array)
+
+struct summary *summary_new(const struct ckpt_header *header, bool keep_all)
+{
+	struct summary *summary = calloc(1, sizeof(*summary));
+
+	if (!summary)
+		out_of_memory();
+	summary->header = header;
+	summary->keep_all = keep_all;
+	return summary;
+}
+
+void summary_free(struct summary *summary)
+{
+	size_t i;
+
+	for (i = 0; i < summary->nr_items; i++)
+		free(summary->items[i]);
+	free(summary->items);
+	free(summary);
+}
+
+static unsigned int bucket(uint32_t type, uint32_t objref)
+{
+	return (objref + type * 31) % NR_BUCKETS;
+}
+
+/* The first record of its type that defines the object, or NULL */
+static const struct item *find(const struct summary *summary, uint32_t type,
+			       uint32_t objref)
+{
+	const struct item *item = summary->buckets[bucket(type, objref)];
+
+	while (item && (item->record.type != type || item->record.objref != objref))
+		item = item->next;
+	return item;
+}
+
+/* The next record of a type, from item *@i on; NULL after the last one */
+static const struct item *next_item(const struct summary *summary, uint32_t type,
+				    size_t *i)
+{
+	while (*i < summary->nr_items) {
+		const struct item *item = summary->items[(*i)++];
+
+		if (item->record.type == type)
+			return item;
+	}
+	return NULL;
+}
+
+static void keep(struct summary *summary, const struct ckpt_record *record)
+{
+	struct item **first = &summary->buckets[bucket(record->type, record->objref)];
+	size_t length = record->payload_length;
+	struct item *item;
+
+	/* Of the runs of pages, the first one is enough. */
+	if (record->type == CKPT_REC_PAGES)
+		length = sizeof(struct ckpt_pages) + sizeof(struct ckpt_run);
+	if (summary->nr_items == summary->space) {
+		summary->space = summary->space ? 2 * summary->space : 256;
+		summary->items = checked_realloc(summary->items, summary->space,
+						 sizeof(*summary->items));
+	}
+	item = checked_realloc(NULL, 1, sizeof(*item) + length);
+	item->record = *record;
+	item->record.payload = item->payload;
+	item->record.payload_length = length;
+	memcpy(item->payload, record->payload, length);
+	summary->items[summary->nr_items++] = item;
+	/* VMA and FD records, of which an object has many, are not looked up. */
+	if (!find(summary, record->type, record->objref)) {
+		item->next = *first;
+		*first = item;
+	}
+}
+
+const struct ckpt_record *summary_record(const struct summary *summary, size_t i)
+{
+	return i < summary->nr_items ? &summary->items[i]->record : NULL;
+}
+
+void summary_add(struct summary *summary, const struct ckpt_record *record)
+{
+	const struct ckpt_pages *pages;
+
+	summary->nr_records++;
+	summary->image_bytes = record->offset + sizeof(struct ckpt_rec) + record->length;
+	switch (record->type) {
+	case CKPT_REC_PAGES:
+		pages = record->payload;
+		summary->nr_pages_records++;
+		summary->nr_pages += pages->nr_pages;
+		if (summary->keep_all)
+			keep(summary, record);
+		return;
+	case CKPT_REC_PROCESS:
+	case CKPT_REC_THREAD:
+	case CKPT_REC_FD:
+	case CKPT_REC_FILE:
+	case CKPT_REC_FS:
+	case CKPT_REC_PATH:
+	case CKPT_REC_MM:
+	case CKPT_REC_VMA:
+	case CKPT_REC_SHMEM:
+		keep(summary, record);
+		break;
+	default:
+		if (summary->keep_all)
+			keep(summary, record);
+	}
+	summary->metadata_bytes += sizeof(struct ckpt_rec) + record->length;
+}
+
+/* Text for free() */
+__attribute__((format(printf, 1, 2)))
+static char *text(const char *format, ...)
+{
+	va_list args;
+	char *result;
+
+	va_start(args, format);
+	if (vasprintf(&result, format, args) < 0)
+		out_of_memory();
+	va_end(args);
+	return result;
+}
+
+/* The name that an item may have after its structure of @size bytes */
+static char *trailing_name(const struct item *item, size_t size, uint32_t name_len)
+{
+	const char *name = (const char *)item->payload + size;
+	size_t space = item->record.payload_length - size;
+
+	return text("%.*s", length(name, name_len < space ? name_len : space), name);
+}
+
+static char *path_name(const struct summary *summary, uint32_t objref)
+{
+	const struct item *item = find(summary, CKPT_REC_PATH, objref);
+	const struct ckpt_path *path;
+
+	if (!item)
+		return text("(path %" PRIu32 ")", objref);
+	path = (const void *)item->payload;
+	return trailing_name(item, sizeof(*path), path->path_len);
+}
+
+static char *shmem_name(const struct summary *summary, uint32_t objref)
+{
+	const struct item *item = find(summary, CKPT_REC_SHMEM, objref);
+	const struct ckpt_shmem *shmem;
+
+	if (!item)
+		return text("(shared memory %" PRIu32 ")", objref);
+	shmem = (const void *)item->payload;
+	return trailing_name(item, offsetof(struct ckpt_shmem, name), shmem->name_len);
+}
+
+/* What a FILE record stands for: a path, a name, or nothing that is known here */
+static char *file_name(const struct summary *summary, const void *payload, size_t size)
+{
+	const struct ckpt_file *file = payload;
+	const void *rest = file + 1;
+	const char *type = (const char *)file->type;
+
+	size -= sizeof(*file);
+	if ((!strncmp(type, "regular", sizeof(file->type)) ||
+	     !strncmp(type, "directory", sizeof(file->type)) ||
+	     !strncmp(type, "opath", sizeof(file->type)) ||
+	     !strncmp(type, "memdev", sizeof(file->type))) &&
+	    size >= sizeof(struct ckpt_file_path)) {
+		const struct ckpt_file_path *path = rest;
+
+		return path_name(summary, path->path);
+	}
+	if (!strncmp(type, "shmem", sizeof(file->type)) &&
+	    size >= sizeof(struct ckpt_file_shmem)) {
+		const struct ckpt_file_shmem *shmem = rest;
+
+		return shmem_name(summary, shmem->shmem);
+	}
+	if ((!strncmp(type, "inherit", sizeof(file->type)) ||
+	     !strncmp(type, "external", sizeof(file->type))) &&
+	    size >= sizeof(struct ckpt_file_inherit)) {
+		const struct ckpt_file_inherit *inherit = rest;
+
+		return text("%.*s", ARRAY(inherit->name));
+	}
+	return text("%s", "");
+}
+
+static char *file_object_name(const struct summary *summary, uint32_t objref)
+{
+	const struct item *item = find(summary, CKPT_REC_FILE, objref);
+
+	if (!item)
+		return text("(file %" PRIu32 ")", objref);
+	return file_name(summary, item->payload, item->record.payload_length);
+}
+
+static const char *access_mode(uint32_t flags)
+{
+	if (flags & O_PATH)
+		return "path";
+	if ((flags & O_ACCMODE) == O_RDONLY)
+		return "read";
+	return (flags & O_ACCMODE) == O_WRONLY ? "write" : "read, write";
+}
+
+static const char *vma_flags(const struct ckpt_vma *vma)
+{
+	static char flags[5];
+
+	flags[0] = vma->prot & 1 ? 'r' : '-';
+	flags[1] = vma->prot & 2 ? 'w' : '-';
+	flags[2] = vma->prot & 4 ? 'x' : '-';
+	flags[3] = vma->flags & CKPT_VMA_F_SHARED ? 's' : 'p';
+	return flags;
+}
+
+static char *vma_name(const struct summary *summary, const struct ckpt_vma *vma,
+		      const char *name, size_t space)
+{
+	int size = length(name, vma->name_len < space ? vma->name_len : space);
+
+	switch (vma->type) {
+	case CKPT_VMA_FILE:
+		return file_object_name(summary, vma->file);
+	case CKPT_VMA_VDSO:
+		return text("[vdso]");
+	case CKPT_VMA_VVAR:
+		return text("[vvar]");
+	}
+	if (size)
+		return text("[anon:%.*s]", size, name);
+	return text("%s", vma->flags & CKPT_VMA_F_GROWSDOWN ? "[stack]" : "");
+}
+
+static const char *policy_name(uint32_t policy)
+{
+	static const char * const names[] = {
+		[SCHED_OTHER] = "other", [SCHED_FIFO] = "fifo", [SCHED_RR] = "rr",
+		[SCHED_BATCH] = "batch", [SCHED_IDLE] = "idle", [6] = "deadline",
+	};
+
+	if (policy < sizeof(names) / sizeof(names[0]) && names[policy])
+		return names[policy];
+	return "unknown policy";
+}
+
+static const char *restart_kind(uint32_t kind)
+{
+	static const char * const names[] = {
+		[CKPT_RESTART_NANOSLEEP] = "sleep",
+		[CKPT_RESTART_CPU_SLEEP] = "sleep for CPU time",
+		[CKPT_RESTART_FUTEX] = "futex", [CKPT_RESTART_POLL] = "poll",
+		[CKPT_RESTART_WAIT] = "interrupted call",
+	};
+
+	if (kind < sizeof(names) / sizeof(names[0]) && names[kind])
+		return names[kind];
+	return "unknown wait";
+}
+
+static unsigned int count_handlers(const struct ckpt_sighand *sighand)
+{
+	unsigned int i, count = 0;
+
+	for (i = 0; i < CKPT_NSIG; i++)
+		count += sighand->action[i].handler > 1;
+	return count;
+}
+
+/* "-1.5 s" for -1500000000 */
+static char *left(int64_t ns)
+{
+	uint64_t size = ns < 0 ? -(uint64_t)ns : (uint64_t)ns;
+
+	return text("%s%s", ns < 0 ? "-" : "", format_time(size));
+}
+
+static char *describe_times(const struct ckpt_usage *usage)
+{
+	return text("%s user, %s system", format_time(usage->utime),
+		    format_time(usage->stime));
+}
+
+static char *describe_restart_block(const struct ckpt_restart_block *block)
+{
+	char *time, *result;
+
+	if (block->flags & CKPT_RESTART_ABSOLUTE ||
+	    (block->kind == CKPT_RESTART_POLL && !(block->flags & CKPT_RESTART_TIMEOUT)))
+		return text("%s", restart_kind(block->kind));
+	time = left(block->deadline);
+	result = text("%s, %s left", restart_kind(block->kind), time);
+	free(time);
+	return result;
+}
+
+static char *describe_timer(const struct ckpt_posix_timer *timer)
+{
+	char *time, *result;
+
+	if (!(timer->flags & CKPT_TIMER_ARMED) || timer->flags & CKPT_TIMER_ABSOLUTE)
+		return text("timer %" PRId32 ", clock %" PRId32 ", %s", timer->id,
+			    timer->clock,
+			    timer->flags & CKPT_TIMER_ARMED ? "absolute" : "not armed");
+	time = left(timer->deadline);
+	result = text("timer %" PRId32 ", clock %" PRId32 ", %s left", timer->id,
+		      timer->clock, time);
+	free(time);
+	return result;
+}
+
+static char *describe_file(const struct ckpt_record *record,
+			   const struct summary *summary)
+{
+	const struct ckpt_file *file = record->payload;
+	char *name = file_name(summary, file, record->payload_length);
+	char *result;
+
+	result = text("%.*s %s (%s) at %" PRId64, ARRAY(file->type), name,
+		      access_mode(file->flags), (int64_t)file->pos);
+	free(name);
+	return result;
+}
+
+static char *describe_vma(const struct ckpt_record *record,
+			  const struct summary *summary)
+{
+	const struct ckpt_vma *vma = record->payload;
+	char *name = vma_name(summary, vma, (const char *)vma->name,
+			      record->payload_length - sizeof(*vma));
+	char *result;
+
+	result = text("%" PRIx64 "-%" PRIx64 " %s %s", (uint64_t)vma->start,
+		      (uint64_t)vma->end, vma_flags(vma), name);
+	free(name);
+	return result;
+}
+
+char *describe_record(const struct ckpt_record *record, const struct summary *summary)
+{
+	const union {
+		struct ckpt_process process;
+		struct ckpt_rec_thread thread;
+		struct ckpt_regset regset;
+		struct ckpt_creds creds;
+		struct ckpt_sched sched;
+		struct ckpt_usage usage;
+		struct ckpt_process_usage process_usage;
+		struct ckpt_sighand sighand;
+		struct ckpt_signals signals;
+		struct ckpt_process_signals process_signals;
+		struct ckpt_sigqueue sigqueue;
+		struct ckpt_restart_block restart_block;
+		struct ckpt_posix_timer timer;
+		struct ckpt_mm mm;
+		struct ckpt_shmem shmem;
+		struct ckpt_files files;
+		struct ckpt_fd fd;
+		struct ckpt_fs fs;
+		struct ckpt_path path;
+		struct ckpt_pages pages;
+		struct ckpt_trailer trailer;
+	} *p = record->payload;
+	size_t space;
+
+	switch (record->type) {
+	case CKPT_REC_HEADER:
+		return text("%.*s", ARRAY(summary->header->comm));
+	case CKPT_REC_TRAILER:
+		return text("%s", format_count(p->trailer.nr_index, "PAGES record"));
+	case CKPT_REC_PAGES:
+		return text("%s in %s, %" PRIx64 " ...", format_count(p->pages.nr_pages, "page"),
+			    format_count(p->pages.nr_runs, "run"),
+			    (uint64_t)p->pages.runs[0].addr);
+	case CKPT_REC_PROCESS:
+		return text("pid %" PRIu32 ", parent %" PRIu32 ", %s", p->process.pid,
+			    p->process.ppid, format_count(p->process.nr_threads, "thread"));
+	case CKPT_REC_THREAD:
+		return text("tid %" PRIu32 ", %.*s", p->thread.tid, ARRAY(p->thread.comm));
+	case CKPT_REC_REGSET:
+		return text("%s, %" PRIu32 " bytes",
+			    p->regset.note == NT_PRSTATUS ? "general registers" :
+			    p->regset.note == NT_X86_XSTATE ? "extended state" : "unknown",
+			    p->regset.size);
+	case CKPT_REC_CREDS:
+		return text("user %" PRIu32 ", group %" PRIu32, p->creds.euid, p->creds.egid);
+	case CKPT_REC_SCHED:
+		return text("%s, nice %" PRId32 ", priority %" PRIu32,
+			    policy_name(p->sched.policy), p->sched.nice, p->sched.priority);
+	case CKPT_REC_USAGE:
+		return describe_times(&p->usage);
+	case CKPT_REC_PROCESS_USAGE:
+		return text("children %s user, %s system", format_time(p->process_usage.cutime),
+			    format_time(p->process_usage.cstime));
+	case CKPT_REC_SIGHAND:
+		return text("%s", format_count(count_handlers(&p->sighand), "handler"));
+	case CKPT_REC_SIGNALS:
+		return text("blocked %016" PRIx64 ", pending %016" PRIx64,
+			    (uint64_t)p->signals.blocked, (uint64_t)p->signals.pending);
+	case CKPT_REC_PROCESS_SIGNALS:
+		return text("pending %016" PRIx64 "%s",
+			    (uint64_t)p->process_signals.pending,
+			    p->process_signals.stop_signal ? ", stopped" : "");
+	case CKPT_REC_SIGQUEUE:
+		return text("%" PRIu32 " queued", p->sigqueue.nr);
+	case CKPT_REC_RESTART_BLOCK:
+		return describe_restart_block(&p->restart_block);
+	case CKPT_REC_POSIX_TIMER:
+		return describe_timer(&p->timer);
+	case CKPT_REC_MM:
+		return text("%s", format_count(p->mm.nr_vmas, "area"));
+	case CKPT_REC_VMA:
+		return describe_vma(record, summary);
+	case CKPT_REC_SHMEM:
+		space = record->payload_length - offsetof(struct ckpt_shmem, name);
+		return text("%.*s, %s",
+			    length(p->shmem.name, p->shmem.name_len < space ?
+				   p->shmem.name_len : space),
+			    (const char *)p->shmem.name, format_bytes(p->shmem.size));
+	case CKPT_REC_FILES:
+		return text("%s", format_count(p->files.nr_fds, "descriptor"));
+	case CKPT_REC_FD:
+		return text("%" PRIu32 " is file %" PRIu32 "%s", p->fd.fd, p->fd.file,
+			    p->fd.flags & CKPT_FD_CLOEXEC ? ", close-on-exec" : "");
+	case CKPT_REC_FILE:
+		return describe_file(record, summary);
+	case CKPT_REC_FS:
+		return text("umask %04" PRIo32, p->fs.umask);
+	case CKPT_REC_PATH:
+		space = record->payload_length - sizeof(p->path);
+		return text("%.*s", length(p->path.path, space), (const char *)p->path.path);
+	default:
+		return NULL;
+	}
+}
+
+static uint64_t mapped_bytes(const struct summary *summary, uint64_t *count)
+{
+	const struct ckpt_vma *vma;
+	const struct item *item;
+	uint64_t bytes = 0;
+	size_t i = 0;
+
+	*count = 0;
+	while ((item = next_item(summary, CKPT_REC_VMA, &i))) {
+		vma = (const void *)item->payload;
+		bytes += vma->end - vma->start;
+		++*count;
+	}
+	return bytes;
+}
+
+static void print_processes(const struct summary *summary)
+{
+	const struct ckpt_process *process;
+	const struct item *item;
+	size_t i = 0;
+
+	while ((item = next_item(summary, CKPT_REC_PROCESS, &i))) {
+		const struct item *fs_item, *mm_item;
+		char *name;
+
+		process = (const void *)item->payload;
+		printf("process    %" PRIu32 " ", process->pid);
+		if (item->record.objref == summary->header->root)
+			print_text(stdout, "", (const char *)summary->header->comm);
+		printf(", parent %" PRIu32 ", process group %" PRIu32 ", session %" PRIu32 "\n",
+		       process->ppid, process->pgid, process->sid);
+
+		mm_item = find(summary, CKPT_REC_MM, process->mm);
+		if (mm_item) {
+			const struct ckpt_mm *mm = (const void *)mm_item->payload;
+
+			name = file_object_name(summary, mm->exe);
+			print_text(stdout, "program    ", mm->exe ? name : "none");
+			putchar('\n');
+			free(name);
+		}
+		fs_item = find(summary, CKPT_REC_FS, process->fs);
+		if (fs_item) {
+			const struct ckpt_fs *fs = (const void *)fs_item->payload;
+
+			name = path_name(summary, fs->pwd);
+			print_text(stdout, "directory  ", name);
+			putchar('\n');
+			free(name);
+		}
+	}
+}
+
+static void print_threads(const struct summary *summary)
+{
+	const struct ckpt_rec_thread *thread;
+	const struct item *item;
+	uint64_t count = 0;
+	char *name;
+	size_t i = 0;
+
+	printf("threads    %" PRIu32 ":", summary->header->nr_tasks);
+	while ((item = next_item(summary, CKPT_REC_THREAD, &i))) {
+		thread = (const void *)item->payload;
+		if (++count > MAX_THREADS_SHOWN) {
+			printf(", ...");
+			break;
+		}
+		name = text("%s %" PRIu32 " %.*s", count > 1 ? "," : "", thread->tid,
+			    ARRAY(thread->comm));
+		print_text(stdout, "", name);
+		free(name);
+	}
+	putchar('\n');
+}
+
+static void print_files(const struct summary *summary)
+{
+	const struct ckpt_file *file;
+	const struct item *item, *file_item;
+	const struct ckpt_fd *fd;
+	const char *title = "files      ";
+	char *name, *line;
+	size_t i = 0;
+
+	while ((item = next_item(summary, CKPT_REC_FD, &i))) {
+		fd = (const void *)item->payload;
+		file_item = find(summary, CKPT_REC_FILE, fd->file);
+		if (!file_item)
+			continue;
+		file = (const void *)file_item->payload;
+		name = file_name(summary, file, file_item->record.payload_length);
+		line = text("%4" PRIu32 "  %.*s  %s  (%s)", fd->fd, ARRAY(file->type),
+			    name, access_mode(file->flags));
+		printf("%s", title);
+		print_text(stdout, "", line);
+		putchar('\n');
+		title = "           ";
+		free(line);
+		free(name);
+	}
+}
+
+void summary_print(const struct summary *summary)
+{
+	uint64_t nr_vmas, bytes;
+
+	bytes = mapped_bytes(summary, &nr_vmas);
+	print_processes(summary);
+	print_threads(summary);
+	printf("memory     %s mapped in %s; %s (%s) in the image\n",
+	       format_bytes(bytes), format_count(nr_vmas, "area"),
+	       format_count(summary->nr_pages, "page"),
+	       format_bytes(summary->nr_pages * summary->header->page_size));
+	print_files(summary);
+	printf("size       %s: %s in %s, %s of them metadata\n",
+	       format_bytes(summary->image_bytes),
+	       format_count(summary->image_bytes, "byte"),
+	       format_count(summary->nr_records, "record"),
+	       format_bytes(summary->metadata_bytes));
+}
+
+/* A string which is freed then */
+static void json_text(struct json *json, const char *key, char *value)
+{
+	json_string(json, key, value);
+	free(value);
+}
+
+static void json_processes(struct json *json, const struct summary *summary)
+{
+	const struct ckpt_process *process;
+	const struct item *item, *other;
+	size_t i = 0;
+
+	json_begin(json, "processes", '[');
+	while ((item = next_item(summary, CKPT_REC_PROCESS, &i))) {
+		process = (const void *)item->payload;
+		json_begin(json, NULL, '{');
+		json_u64(json, "objref", item->record.objref);
+		json_u64(json, "pid", process->pid);
+		json_u64(json, "ppid", process->ppid);
+		json_u64(json, "pgid", process->pgid);
+		json_u64(json, "sid", process->sid);
+		other = find(summary, CKPT_REC_MM, process->mm);
+		if (other) {
+			const struct ckpt_mm *mm = (const void *)other->payload;
+
+			if (mm->exe)
+				json_text(json, "exe", file_object_name(summary, mm->exe));
+		}
+		other = find(summary, CKPT_REC_FS, process->fs);
+		if (other) {
+			const struct ckpt_fs *fs = (const void *)other->payload;
+
+			json_text(json, "cwd", path_name(summary, fs->pwd));
+			json_u64(json, "umask", fs->umask);
+		}
+		json_end(json, '}');
+	}
+	json_end(json, ']');
+}
+
+static void json_threads(struct json *json, const struct summary *summary)
+{
+	const struct ckpt_rec_thread *thread;
+	const struct item *item;
+	size_t i = 0;
+
+	json_begin(json, "threads", '[');
+	while ((item = next_item(summary, CKPT_REC_THREAD, &i))) {
+		thread = (const void *)item->payload;
+		json_begin(json, NULL, '{');
+		json_u64(json, "tid", thread->tid);
+		json_u64(json, "process", thread->process);
+		json_text(json, "comm", text("%.*s", ARRAY(thread->comm)));
+		json_end(json, '}');
+	}
+	json_end(json, ']');
+}
+
+static void json_vmas(struct json *json, const struct summary *summary)
+{
+	const struct ckpt_vma *vma;
+	const struct item *item;
+	size_t i = 0;
+
+	json_begin(json, "vmas", '[');
+	while ((item = next_item(summary, CKPT_REC_VMA, &i))) {
+		vma = (const void *)item->payload;
+		json_begin(json, NULL, '{');
+		json_u64(json, "start", vma->start);
+		json_u64(json, "end", vma->end);
+		json_string(json, "flags", vma_flags(vma));
+		json_u64(json, "offset", vma->offset);
+		json_text(json, "name", vma_name(summary, vma, (const char *)vma->name,
+						 item->record.payload_length - sizeof(*vma)));
+		json_end(json, '}');
+	}
+	json_end(json, ']');
+}
+
+static void json_files(struct json *json, const struct summary *summary)
+{
+	const struct item *item, *file_item;
+	const struct ckpt_file *file;
+	const struct ckpt_fd *fd;
+	size_t i = 0;
+
+	json_begin(json, "files", '[');
+	while ((item = next_item(summary, CKPT_REC_FD, &i))) {
+		fd = (const void *)item->payload;
+		file_item = find(summary, CKPT_REC_FILE, fd->file);
+		json_begin(json, NULL, '{');
+		json_u64(json, "fd", fd->fd);
+		json_bool(json, "cloexec", fd->flags & CKPT_FD_CLOEXEC);
+		json_u64(json, "file", fd->file);
+		if (file_item) {
+			file = (const void *)file_item->payload;
+			json_text(json, "type", text("%.*s", ARRAY(file->type)));
+			json_text(json, "name",
+				  file_name(summary, file,
+					    file_item->record.payload_length));
+			json_u64(json, "flags", file->flags);
+			json_s64(json, "pos", file->pos);
+		}
+		json_end(json, '}');
+	}
+	json_end(json, ']');
+}
+
+void summary_json(struct json *json, const struct summary *summary)
+{
+	json_processes(json, summary);
+	json_threads(json, summary);
+	json_vmas(json, summary);
+	json_files(json, summary);
+	json_u64(json, "records_number", summary->nr_records);
+	json_u64(json, "pages", summary->nr_pages);
+	json_u64(json, "pages_records", summary->nr_pages_records);
+	json_u64(json, "metadata_bytes", summary->metadata_bytes);
+	json_u64(json, "image_bytes", summary->image_bytes);
+}

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: GPL-2.0
+/* ckpt restart */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/wait.h>
+
+#include "ckpt.h"
+
+#define FD_MAX		0x7fffffffL
+
+struct arguments {
+	struct ckpt_restart_options opts;
+	struct ckpt_inherited_fd *fds;
+	const char *file;
+	bool detach;
+	bool stats;
+	bool json;
+};
+
+enum {
+	OPTION_INHERIT_FD = 0x100,
+	OPTION_HOST_CLOCKS,
+	OPTION_LEAVE_STOPPED,
+	OPTION_STATS,
+	OPTION_JSON,
+};
+
+static const struct option options[] = {
+	{ "detach",		no_argument,		NULL, 'd' },
+	{ "inherit-fd",		required_argument,	NULL, OPTION_INHERIT_FD },
+	{ "host-clocks",	no_argument,		NULL, OPTION_HOST_CLOCKS },
+	{ "leave-stopped",	no_argument,		NULL, OPTION_LEAVE_STOPPED },
+	{ "stats",		no_argument,		NULL, OPTION_STATS },
+	{ "json",		no_argument,		NULL, OPTION_JSON },
+	{ "help",		no_argument,		NULL, 'h' },
+	{ }
+};
+
+/* What to do about an error, where the report does not say it already. */
+static const struct {
+	int error;
+	const char *advice;
+} advices[] = {
+	{ EEXIST,	"The original itself may be there, running or not yet waited for: see\n"
+			"\"ps -eL\". All IDs are free in a new pid namespace:\n"
+			"\"unshare --fork --pid --mount-proc ckpt restart ...\"" },
+	{ EPERM,	"Restart it as the user it belongs to. Its process ID needs\n"
+			"CAP_CHECKPOINT_RESTORE, its clocks CAP_SYS_ADMIN and CAP_SYS_TIME; do\n"
+			"without the latter by --host-clocks." },
+	{ EBADMSG,	"\"ckpt verify\" shows what is damaged." },
+	{ ENOEXEC,	"\"ckpt info\" shows from which machine it is." },
+	{ EOPNOTSUPP,	"It was written by a newer kernel, and needs one like that." },
+};
+
+static const char *advice(int error)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(advices) / sizeof(advices[0]); i++)
+		if (advices[i].error == error)
+			return advices[i].advice;
+	return NULL;
+}
+
+/* N or N:M */
+static bool add_inherited_fd(struct arguments *args, char *text)
+{
+	char *colon = strchr(text, ':');
+	long image_fd, caller_fd;
+
+	if (colon)
+		*colon++ = '\0';
+	if (!parse_number(text, 0, FD_MAX, &image_fd) ||
+	    !parse_number(colon ? colon : text, 0, FD_MAX, &caller_fd))
+		return false;
+	args->fds = checked_realloc(args->fds, args->opts.nr_fds + 1,
+				    sizeof(*args->fds));
+	args->fds[args->opts.nr_fds++] = (struct ckpt_inherited_fd){
+		.image_fd = image_fd,
+		.caller_fd = caller_fd,
+	};
+	args->opts.fds = args->fds;
+	return true;
+}
+
+/* Returns -1, or an exit status where there is nothing more to do. */
+static int parse_arguments(struct arguments *args, int argc, char **argv)
+{
+	const char *command = argv[0];
+	int c;
+
+	while ((c = getopt_long(argc, argv, "dh", options, NULL)) >= 0) {
+		switch (c) {
+		case 'd':
+			args->detach = true;
+			break;
+		case OPTION_INHERIT_FD:
+			if (!add_inherited_fd(args, optarg))
+				return usage_error(command, "bad descriptors \"%s\"", optarg);
+			break;
+		case OPTION_HOST_CLOCKS:
+			args->opts.flags |= CKPT_RESTART_HOST_CLOCKS;
+			break;
+		case OPTION_LEAVE_STOPPED:
+			args->opts.flags |= CKPT_RESTART_LEAVE_STOPPED;
+			break;
+		case OPTION_STATS:
+			args->stats = true;
+			break;
+		case OPTION_JSON:
+			args->json = true;
+			break;
+		case 'h':
+			return show_help(command);
+		default:
+			return usage_hint(command);
+		}
+	}
+	if (argc - optind != 1)
+		return usage_error(command, argc - optind < 1 ?
+				   "too few arguments" : "too many arguments");
+	args->file = argv[optind];
+	return -1;
+}
+
+/*
+ * The image is read by the kernel only, from the descriptor as it is. One that is
+ * standard input makes room for /dev/null, which the process gets in its place.
+ */
+static int open_image(const char *file)
+{
+	int fd, null_fd;
+
+	if (strcmp(file, "-"))
+		return open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (fd < 0)
+		return -1;
+	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0)
+		return -1;
+	close(null_fd);
+	return fd;
+}
+
+static void print_json(FILE *out, const struct arguments *args, pid_t pid, int error)
+{
+	struct json json = { .out = out };
+
+	json_begin(&json, NULL, '{');
+	json_string(&json, "file", args->file);
+	json_bool(&json, "restarted", !error);
+	if (error) {
+		json_string(&json, "error", error_name(error));
+		json_string(&json, "message", strerror(error));
+	} else {
+		json_s64(&json, "pid", pid);
+	}
+	json_report(&json, args->opts.report);
+	json_stats(&json, ckpt_report_stats(args->opts.report));
+	json_end(&json, '}');
+	fflush(out);
+}
+
+static void print_failure(const struct arguments *args, int error)
+{
+	if (error == ENOSYS) {
+		message_no_kernel("restart");
+		return;
+	}
+	message("cannot restart %s: %s", args->file, strerror(error));
+	print_report(stderr, args->opts.report);
+	if (advice(error))
+		fprintf(stderr, "%s\n", advice(error));
+}
+
+static void print_stats(const struct arguments *args, pid_t pid)
+{
+	const struct ckpt_stats *stats = ckpt_report_stats(args->opts.report);
+
+	fprintf(stderr,
+		"process %d restarted: %s in %s\n"
+		"%s, %s, %s\n"
+		"%s loaded; at most %s of kernel memory\n",
+		(int)pid, format_bytes(stats->bytes), format_time(stats->total_ns),
+		format_count(stats->threads, "thread"),
+		format_count(stats->vmas, "memory area"),
+		format_count(stats->files, "file"),
+		format_count(stats->pages_here, "page"),
+		format_bytes(stats->kernel_bytes));
+}
+
+/* Signals that are passed on */
+static const int forwarded[] = {
+	SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGCONT,
+	SIGTSTP, SIGWINCH,
+};
+
+/* Those that ckpt was told to ignore, by nohup say, are not. */
+static void block_signals(sigset_t *set)
+{
+	struct sigaction action;
+	size_t i;
+
+	sigemptyset(set);
+	sigaddset(set, SIGCHLD);
+	sigaddset(set, SIGTTOU);	/* to take the terminal back */
+	for (i = 0; i < sizeof(forwarded) / sizeof(forwarded[0]); i++)
+		if (!sigaction(forwarded[i], NULL, &action) &&
+		    action.sa_handler != SIG_IGN)
+			sigaddset(set, forwarded[i]);
+	sigprocmask(SIG_BLOCK, set, NULL);
+}
+
+/*
+ * The restarted process has its own copies of these descriptors by now. Keeping
+ * ours would keep, say, the reader of a pipe waiting that the process closes.
+ */
+static void release_standard_fds(void)
+{
+	int fd, null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	fflush(stdout);
+	fflush(stderr);
+	if (null_fd < 0)
+		return;
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		dup2(null_fd, fd);
+	if (null_fd > STDERR_FILENO)
+		close(null_fd);
+}
+
+/*
+ * A process that led a process group does so again, and then is not in that of
+ * ckpt, which the shell put in the foreground: let it have the terminal, as a
+ * shell would. fd is -1 where there is nothing to do.
+ */
+struct terminal {
+	int fd;
+	pid_t pgid;
+};
+
+static struct terminal open_terminal(pid_t pid)
+{
+	struct terminal terminal = { .fd = -1, .pgid = getpgid(pid) };
+
+	if (terminal.pgid != getpgrp() && getsid(pid) == getsid(0))
+		terminal.fd = open("/dev/tty", O_RDWR | O_CLOEXEC);
+	return terminal;
+}
+
+/* From one process group to another; not if somebody else has it. */
+static void pass_terminal(const struct terminal *terminal, pid_t from, pid_t to)
+{
+	if (terminal->fd >= 0 && tcgetpgrp(terminal->fd) == from)
+		tcsetpgrp(terminal->fd, to);
+}
+
+static bool has_terminal(const struct terminal *terminal)
+{
+	return terminal->fd >= 0 && tcgetpgrp(terminal->fd) == terminal->pgid;
+}
+
+static void handle_stop(const struct terminal *terminal, int sig)
+{
+	/* It wanted the terminal before it could have it. */
+	if ((sig == SIGTTIN || sig == SIGTTOU) && has_terminal(terminal)) {
+		kill(-terminal->pgid, SIGCONT);
+		return;
+	}
+	pass_terminal(terminal, terminal->pgid, getpgrp());
+	raise(SIGSTOP);
+}
+
+static void handle_signal(const struct terminal *terminal, pid_t pid,
+			  const siginfo_t *info)
+{
+	if (info->si_signo == SIGCONT) {
+		pass_terminal(terminal, getpgrp(), terminal->pgid);
+		kill(terminal->fd >= 0 ? -terminal->pgid : pid, SIGCONT);
+		return;
+	}
+	/* What a terminal sends, all of its foreground process group has got. */
+	if (info->si_code != SI_KERNEL || terminal->pgid != getpgrp())
+		kill(pid, info->si_signo);
+}
+
+/* Wait for the process as a shell would, and stop when it stops. */
+static int wait_for(pid_t pid, const sigset_t *signals, bool begins_stopped)
+{
+	struct terminal terminal = open_terminal(pid);
+	siginfo_t info;
+	int status;
+
+	pass_terminal(&terminal, getpgrp(), terminal.pgid);
+	for (;;) {
+		while (waitpid(pid, &status, WNOHANG | WUNTRACED) == pid) {
+			if (!WIFSTOPPED(status)) {
+				pass_terminal(&terminal, terminal.pgid, getpgrp());
+				return WIFEXITED(status) ? WEXITSTATUS(status) :
+					128 + WTERMSIG(status);
+			}
+			if (!begins_stopped)
+				handle_stop(&terminal, WSTOPSIG(status));
+			begins_stopped = false;
+		}
+		if (sigwaitinfo(signals, &info) > 0 && info.si_signo != SIGCHLD &&
+		    info.si_signo != SIGTTOU)
+			handle_signal(&terminal, pid, &info);
+	}
+}
+
+static int restart(struct arguments *args)
+{
+	FILE *json_out = args->detach ? stdout : stderr;
+	sigset_t signals;
+	int fd, error;
+	pid_t pid;
+
+	fd = open_image(args->file);
+	if (fd < 0) {
+		message("cannot open %s: %s", args->file, strerror(errno));
+		return STATUS_RESTART;
+	}
+	/* Before there is anything that a signal could be meant for. */
+	if (!args->detach)
+		block_signals(&signals);
+	pid = ckpt_restart(fd, &args->opts);
+	error = pid < 0 ? errno : 0;
+	close(fd);
+
+	if (args->json)
+		print_json(json_out, args, pid, error);
+	if (error) {
+		print_failure(args, error);
+		return STATUS_RESTART;
+	}
+	if (args->stats)
+		print_stats(args, pid);
+	if (args->detach) {
+		if (!args->json)
+			printf("%d\n", (int)pid);
+		return STATUS_OK;
+	}
+	if (args->opts.flags & CKPT_RESTART_LEAVE_STOPPED)
+		message("process %d is stopped; \"kill -CONT %d\" lets it go on",
+			(int)pid, (int)pid);
+	release_standard_fds();
+	return wait_for(pid, &signals, args->opts.flags & CKPT_RESTART_LEAVE_STOPPED);
+}
+
+int command_restart(int argc, char **argv)
+{
+	struct arguments args = { .opts.size = sizeof(args.opts) };
+	int status;
+
+	status = parse_arguments(&args, argc, argv);
+	if (status < 0) {
+		args.opts.report = ckpt_report_new(0);
+		if (!args.opts.report)
+			out_of_memory();
+		status = restart(&args);
+	}
+	ckpt_report_free(args.opts.report);
+	free(args.fds);
+	return status;
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Messages, command lines, memory. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/utsname.h>
+
+#include "ckpt.h"
+
+void message(const char *format, ...)
+{
+	char *text;
+	va_list args;
+
+	va_start(args, format);
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
+	va_end(args);
+	fputs("ckpt: ", stderr);
+	print_text(stderr, "", text ? text : "out of memory");
+	fputc('\n', stderr);
+	free(text);
+}
+
+int usage_hint(const char *command)
+{
+	fprintf(stderr, "Try \"ckpt%s%s --help\".\n", *command ? " " : "", command);
+	return STATUS_USAGE;
+}
+
+int usage_error(const char *command, const char *format, ...)
+{
+	char *text;
+	va_list args;
+
+	va_start(args, format);
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
+	va_end(args);
+	message("%s", text ? text : "wrong usage");
+	free(text);
+	return usage_hint(command);
+}
+
+void message_no_kernel(const char *call)
+{
+	struct utsname name;
+
+	message("this kernel (%s) has no %s(2): boot one with linux-cr and CONFIG_CKPT=y",
+		uname(&name) ? "?" : name.release, call);
+}
+
+bool parse_number(const char *text, long min, long max, long *number)
+{
+	char *end;
+
+	errno = 0;
+	*number = strtol(text, &end, 10);
+	return !errno && end != text && !*end && *number >= min && *number <= max;
+}
+
+void out_of_memory(void)
+{
+	message("out of memory");
+	exit(STATUS_FAILED);
+}
+
+void *checked_realloc(void *memory, size_t count, size_t size)
+{
+	void *new = reallocarray(memory, count, size);
+
+	if (!new)
+		out_of_memory();
+	return new;
+}

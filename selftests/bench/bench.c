@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "bench.h"
+
+#ifndef __NR_checkpoint
+#define __NR_checkpoint	548
+#endif
+#ifndef __NR_restart
+#define __NR_restart	549
+#endif
+
+#define CHUNK		(64 << 10)
+#define HUGE_PAGE	(2 * MIB)
+#define LOG_SIZE	16384
+
+const char *const page_kind_name[NR_PAGE_KINDS] = {
+	[SMALL_PAGES] = "4k",
+	[HUGE_PAGES] = "thp",
+};
+
+/* ---- reports ---- */
+
+void report(const char *name, double value, const char *unit, const char *target)
+{
+	bool met = true;
+
+	if (target) {
+		double limit = strtod(target + 2, NULL);
+
+		met = *target == '<' ? value <= limit : value >= limit;
+	}
+	printf("%s\t%.*f\t%s\t%s\t%s\n", name, value < 10 ? 3 : value < 1000 ? 1 : 0,
+	       value, unit, target ? target : "", met ? "ok" : "short");
+	fflush(stdout);
+}
+
+void note(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fputs("# ", stderr);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+	va_end(ap);
+}
+
+void die(const char *fmt, ...)
+{
+	int error = errno;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	fprintf(stderr, " (%s)\n", strerror(error));
+	va_end(ap);
+	exit(1);
+}
+
+/* ---- samples ---- */
+
+void sample_add(struct samples *s, double value)
+{
+	s->value[s->nr++] = value;
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+double median(const struct samples *s)
+{
+	struct samples sorted = *s;
+
+	qsort(sorted.value, sorted.nr, sizeof(sorted.value[0]), compare);
+	return (sorted.value[(sorted.nr - 1) / 2] + sorted.value[sorted.nr / 2]) / 2;
+}
+
+double median_ratio(const struct samples *a, const struct samples *b)
+{
+	struct samples ratio = { .nr = a->nr };
+	unsigned int i;
+
+	for (i = 0; i < a->nr; i++)
+		ratio.value[i] = a->value[i] / b->value[i];
+	return median(&ratio);
+}
+
+uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * UINT64_C(1000000000) + ts.tv_nsec;
+}
+
+/* ---- memory ---- */
+
+void *fresh_memory(size_t size, enum page_kind kind)
+{
+	char *memory, *aligned;
+
+	memory = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		die("mmap of %zu bytes", size);
+	aligned = (char *)(((uintptr_t)memory + HUGE_PAGE - 1) & -HUGE_PAGE);
+	if (aligned != memory)
+		munmap(memory, aligned - memory);
+	munmap(aligned + size, memory + HUGE_PAGE - aligned);
+	if (madvise(aligned, size, kind == HUGE_PAGES ? MADV_HUGEPAGE : MADV_NOHUGEPAGE))
+		die("madvise");
+	return aligned;
+}
+
+/* Never 0, so that no page can be left out of an image. */
+static uint64_t word_at(size_t i)
+{
+	return (i * UINT64_C(0x9e3779b97f4a7c15)) | 1;
+}
+
+void fill_memory(void *memory, size_t size)
+{
+	uint64_t *word = memory;
+	size_t i;
+
+	for (i = 0; i < size / sizeof(*word); i++)
+		word[i] = word_at(i);
+}
+
+static bool memory_is_filled(const void *memory, size_t size)
+{
+	const uint64_t *word = memory;
+	size_t i;
+
+	for (i = 0; i < size / sizeof(*word); i++)
+		if (word[i] != word_at(i))
+			return false;
+	return true;
+}
+
+void touch_all_memory(void)
+{
+	size_t size = sysconf(_SC_AVPHYS_PAGES) * 4096 / 10 * 9, i;
+	char *memory = fresh_memory(size, HUGE_PAGES);
+
+	for (i = 0; i < size; i += 4096)
+		memory[i] = 1;
+	munmap(memory, size);
+}
+
+/* ---- victims ---- */
+
+static int null_fd;
+static volatile sig_atomic_t asked;
+
+static void ask(int sig)
+{
+	(void)sig;
+	asked = 1;
+}
+
+static void __attribute__((noreturn)) be_victim(char **argv)
+{
+	size_t size = strtoul(argv[2], NULL, 0);
+	enum page_kind kind = strtoul(argv[3], NULL, 0);
+	void *memory = fresh_memory(size, kind);
+
+	prctl(PR_SET_NAME, "victim");
+	signal(SIGUSR1, ask);
+	fill_memory(memory, size);
+	close(3);
+	while (!asked)
+		pause();
+	_exit(memory_is_filled(memory, size) ? 0 : 1);
+}
+
+void bench_init(int argc, char **argv)
+{
+	if (argc == 4 && !strcmp(argv[1], "--victim"))
+		be_victim(argv);
+
+	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null_fd < 0)
+		die("/dev/null");
+	/* Restarted by a command that ends, a victim is to come back to us. */
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1))
+		die("PR_SET_CHILD_SUBREAPER");
+	if (mkdir(IMAGE_DIR, 0700) && errno != EEXIST)
+		die("%s", IMAGE_DIR);
+}
+
+void victim_start(struct victim *v, size_t size, enum page_kind kind)
+{
+	char size_text[24], kind_text[8];
+	char *const argv[] = { "victim", "--victim", size_text, kind_text, NULL };
+	int ready[2];
+	char c;
+
+	*v = (struct victim){ .size = size, .kind = kind };
+	snprintf(size_text, sizeof(size_text), "%zu", size);
+	snprintf(kind_text, sizeof(kind_text), "%d", kind);
+	if (pipe2(ready, O_CLOEXEC))
+		die("pipe");
+	v->pid = fork();
+	if (v->pid < 0)
+		die("fork");
+	if (!v->pid) {
+		dup2(null_fd, 0);
+		dup2(null_fd, 1);
+		dup2(null_fd, 2);
+		dup2(ready[1], 3);	/* in place of null_fd */
+		close_range(4, ~0U, 0);
+		setsid();
+		if (!chdir("/"))
+			execv("/proc/self/exe", argv);
+		_exit(127);
+	}
+	close(ready[1]);
+	if (read(ready[0], &c, 1) != 0)
+		die("victim");
+	close(ready[0]);
+}
+
+void victim_reap(struct victim *v)
+{
+	if (waitpid(v->pid, NULL, 0) != v->pid)
+		die("waiting for victim %d", v->pid);
+}
+
+void victim_kill(struct victim *v)
+{
+	kill(v->pid, SIGKILL);
+	victim_reap(v);
+}
+
+void victim_verify(struct victim *v)
+{
+	int status;
+
+	kill(v->pid, SIGUSR1);
+	if (waitpid(v->pid, &status, 0) != v->pid)
+		die("waiting for victim %d", v->pid);
+	if (!WIFEXITED(status) || WEXITSTATUS(status))
+		die("victim %d: its memory has changed, status %#x", v->pid, status);
+}
+
+uint64_t victim_smaps(const struct victim *v, const char *field)
+{
+	size_t len = strlen(field);
+	char path[64], line[256];
+	uint64_t kib = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", v->pid);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file))
+		if (!strncmp(line, field, len) && line[len] == ':')
+			kib = strtoul(line + len + 1, NULL, 10);
+	if (file)
+		fclose(file);
+	return kib << 10;
+}
+
+/* ---- the system calls ---- */
+
+static char kernel_log[LOG_SIZE];
+
+void do_checkpoint(const struct victim *v, int image, uint64_t flags,
+		   struct checkpoint_stats *stats)
+{
+	struct checkpoint_args args = {
+		.flags = flags,
+		.image_fd = image,
+		.log = (uintptr_t)kernel_log,
+		.log_size = sizeof(kernel_log),
+		.stats = (uintptr_t)stats,
+		.stats_size = sizeof(*stats),
+	};
+
+	if (syscall(__NR_checkpoint, v->pid, &args, sizeof(args)))
+		die("checkpoint of %d: %s", v->pid, kernel_log);
+}
+
+void do_restart(const struct victim *v, int image, struct checkpoint_stats *stats)
+{
+	static struct restart_fd fds[3];
+	struct restart_args args = {
+		.image_fd = image,
+		.fds = (uintptr_t)fds,
+		.fds_nr = 3,
+		.log = (uintptr_t)kernel_log,
+		.log_size = sizeof(kernel_log),
+		.stats = (uintptr_t)stats,
+		.stats_size = sizeof(*stats),
+	};
+	int i;
+
+	for (i = 0; i < 3; i++)
+		fds[i] = (struct restart_fd){ .image_fd = i, .caller_fd = null_fd };
+	if (syscall(__NR_restart, &args, sizeof(args)) != v->pid)
+		die("restart of %d: %s", v->pid, kernel_log);
+}
+
+/* ---- images ---- */
+
+int open_image(void)
+{
+	int fd = open(IMAGE_DIR, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		die("%s: no file", IMAGE_DIR);
+	return fd;
+}
+
+void write_all(int fd, const void *memory, size_t size)
+{
+	const char *from = memory;
+	size_t done, n;
+
+	for (done = 0; done < size; done += n) {
+		n = size - done < CHUNK ? size - done : CHUNK;
+		if (write(fd, from + done, n) != (ssize_t)n)
+			die("write");
+	}
+}
+
+void read_all(int fd, void *memory, size_t size)
+{
+	char *to = memory;
+	size_t done, n;
+
+	for (done = 0; done < size; done += n) {
+		n = size - done < CHUNK ? size - done : CHUNK;
+		if (read(fd, to + done, n) != (ssize_t)n)
+			die("read");
+	}
+}

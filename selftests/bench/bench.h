@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the benchmarks have in common: victims, files to write to, clocks, and
+ * the lines they report in.
+ *
+ * A victim is a process with so much anonymous memory, all of it written, and
+ * nothing else worth mentioning. It is the benchmark itself, executed again, so
+ * that it inherits nothing: no children, no shared memory, /dev/null as 0 to 2.
+ */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <linux/checkpoint.h>
+
+#define MIB		(1UL << 20)
+#define MAX_ROUNDS	100
+
+/* ---- reports ---- */
+
+/*
+ * Prints "name value unit target ok", separated by tabs. The target begins with
+ * "<=" or ">="; where the value misses it the line ends with "short". NULL if
+ * the value is for information only.
+ */
+void report(const char *name, double value, const char *unit, const char *target);
+
+/* Progress, to standard error. */
+void __attribute__((format(printf, 1, 2))) note(const char *fmt, ...);
+void __attribute__((format(printf, 1, 2), noreturn)) die(const char *fmt, ...);
+
+/* ---- samples ---- */
+
+struct samples {
+	double value[MAX_ROUNDS];
+	unsigned int nr;
+};
+
+void sample_add(struct samples *s, double value);
+double median(const struct samples *s);
+/* The median of a[i] / b[i], which drifts of the machine's speed do not reach. */
+double median_ratio(const struct samples *a, const struct samples *b);
+
+uint64_t now_ns(void);
+
+/* ---- memory ---- */
+
+enum page_kind { SMALL_PAGES, HUGE_PAGES, NR_PAGE_KINDS };
+
+extern const char *const page_kind_name[NR_PAGE_KINDS];
+
+/* Fresh private memory, never touched, that is going to have such pages. */
+void *fresh_memory(size_t size, enum page_kind kind);
+void fill_memory(void *memory, size_t size);
+
+/* The host gives a guest its memory at the first touch: let that be over. */
+void touch_all_memory(void);
+
+/* ---- victims ---- */
+
+struct victim {
+	pid_t pid;
+	size_t size;
+	enum page_kind kind;
+};
+
+void victim_start(struct victim *v, size_t size, enum page_kind kind);
+/* Wait for the end of a victim that something else has killed. */
+void victim_reap(struct victim *v);
+void victim_kill(struct victim *v);
+/* Let it look whether its memory is what it was, and end. */
+void victim_verify(struct victim *v);
+/* A field of /proc/PID/smaps_rollup in bytes, for instance "AnonHugePages". */
+uint64_t victim_smaps(const struct victim *v, const char *field);
+
+/* Must be called first in main(): does not return in a victim. */
+void bench_init(int argc, char **argv);
+
+/* ---- the system calls ---- */
+
+/* They die with the kernel's report where it fails. */
+void do_checkpoint(const struct victim *v, int image, uint64_t flags,
+		   struct checkpoint_stats *stats);
+void do_restart(const struct victim *v, int image, struct checkpoint_stats *stats);
+
+/* ---- images ---- */
+
+#define IMAGE_DIR	"/tmp/bench"
+
+/* An empty file on tmpfs without a name: gone as soon as it is closed. */
+int open_image(void);
+
+/* write(2) and read(2) of everything, 64 KiB at a time. */
+void write_all(int fd, const void *memory, size_t size);
+void read_all(int fd, void *memory, size_t size);
+
+#endif /* BENCH_H */

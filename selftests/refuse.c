@@ -1,0 +1,1116 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What cannot be checkpointed is refused: with EOPNOTSUPP and a report that
+ * names the process and the resource, before anything is written, and without
+ * harm to the process, which goes on to use the resource.
+ */
+#include <pthread.h>
+#include <stddef.h>
+#include <linux/aio_abi.h>
+#include <linux/bpf.h>
+#include <linux/filter.h>
+#include <linux/io_uring.h>
+#include <linux/keyctl.h>
+#include <linux/landlock.h>
+#include <linux/mempolicy.h>
+#include <linux/netlink.h>
+#include <linux/perf_event.h>
+#include <linux/seccomp.h>
+#include <linux/userfaultfd.h>
+#include <mqueue.h>
+#include <netinet/in.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/fanotify.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/io.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/msg.h>
+#include <sys/pidfd.h>
+#include <sys/ptrace.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+
+#include "ckpt_test.h"
+
+FIXTURE(refuse)
+{
+	struct victim v;
+};
+
+FIXTURE_SETUP(refuse)
+{
+	REQUIRE_CHECKPOINT();
+	victim_init(&self->v);
+}
+
+FIXTURE_TEARDOWN(refuse)
+{
+	victim_cleanup(&self->v);
+}
+
+/*
+ * The victim that the resource is tried on says with word 0 that the kernel or
+ * the machine has no such thing.
+ */
+static void __noreturn victim_lacks(void)
+{
+	vpage->word[0] = 1;
+	victim_ready();
+	_exit(0);
+}
+
+#define UNTOUCHED "what was there before"
+
+/* Does each line of the report begin with the process or one of its threads? */
+static bool names_process(struct victim *v)
+{
+	const char *line = v->log;
+	char path[64];
+	int tid;
+
+	if (!*line)
+		return false;
+	for (; line && *line; line = strchr(line, '\n'), line += line ? 1 : 0) {
+		if (sscanf(line, "pid %d (", &tid) != 1)
+			return false;
+		snprintf(path, sizeof(path), "/proc/%d/task/%d", v->pid, tid);
+		if (access(path, F_OK))
+			return false;
+	}
+	return true;
+}
+
+/* Refused, in both ways, with all of @words in the report; then it goes on. */
+static int expect_refused(struct victim *v, const char *name, const char *const *words)
+{
+	char check_log[LOG_SIZE];
+	const size_t len = strlen(UNTOUCHED);
+	struct checkpoint_args args;
+	struct stat st;
+	int bad = 0;
+	long ret;
+
+	if (dry_run())
+		return victim_finish(v);
+
+	ret = victim_try_checkpoint(v, CHECKPOINT_CHECK);
+	if (ret != -EOPNOTSUPP) {
+		test_log("CHECK: %ld", ret);
+		bad = -1;
+	}
+	memcpy(check_log, v->log, sizeof(check_log));
+
+	if (ftruncate(v->image, 0) || pwrite(v->image, UNTOUCHED, len, 0) != (ssize_t)len ||
+	    lseek(v->image, len, SEEK_SET) != (off_t)len)
+		return -1;
+	args = checkpoint_args(v, 0);
+	ret = sys_checkpoint(v->pid, &args, sizeof(args));
+	if (ret != -EOPNOTSUPP) {
+		test_log("checkpoint: %ld", ret);
+		bad = -1;
+	}
+	if (fstat(v->image, &st) || st.st_size != (off_t)len ||
+	    lseek(v->image, 0, SEEK_CUR) != (off_t)len || v->stats.bytes) {
+		test_log("something was written");
+		bad = -1;
+	}
+	if (!names_process(v)) {
+		test_log("the report does not name process %d or a thread of it", v->pid);
+		bad = -1;
+	}
+	for (; *words; words++)
+		if (!strcasestr(v->log, *words)) {
+			test_log("the report does not name '%s'", *words);
+			bad = -1;
+		}
+	if (strcmp(check_log, v->log)) {
+		test_log("CHECK has another report: %s", check_log);
+		bad = -1;
+	}
+	if (bad)
+		show_log(v->log);
+	return bad | victim_finish(v);
+}
+
+/* REFUSED(what, words that the report has to contain...) { the victim } */
+#define REFUSED(what, ...)						\
+	VICTIM(what);							\
+	TEST_F(refuse, what)						\
+	{								\
+		static const char *const words[] = { __VA_ARGS__, NULL };\
+									\
+		ASSERT_EQ(0, victim_start(&self->v, #what));		\
+		if (victim_word(&self->v, 0))				\
+			SKIP(return, "not available here");		\
+		ASSERT_EQ(0, expect_refused(&self->v, #what, words));	\
+	}								\
+	static void victim_##what(void)
+
+/* A descriptor that is to be found in the report as "fd 77". */
+static int as_77(int fd)
+{
+	if (fd < 0)
+		victim_lacks();
+	V_EQUAL(77, dup2(fd, 77));
+	close(fd);
+	return 77;
+}
+
+static const char *file_name(const char *name)
+{
+	static char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", victim_dir, name);
+	return path;
+}
+
+static int open_file(const char *name)
+{
+	return V_SYS(open(file_name(name), O_RDWR | O_CREAT, 0644));
+}
+
+/* ---- open files ---- */
+
+REFUSED(unix_socket, "fd 77", "socket")
+{
+	int s[2];
+	char byte;
+
+	V_SYS(socketpair(AF_UNIX, SOCK_STREAM, 0, s));
+	as_77(s[0]);
+	victim_ready();
+	V_EQUAL(1, write(77, "x", 1));
+	V_EQUAL(1, read(s[1], &byte, 1));
+}
+
+REFUSED(tcp_socket, "fd 77", "socket")
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET };
+
+	as_77(socket(AF_INET, SOCK_STREAM, 0));
+	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	V_SYS(bind(77, (struct sockaddr *)&addr, sizeof(addr)));
+	V_SYS(listen(77, 1));
+	victim_ready();
+	V_SYS(listen(77, 2));
+}
+
+REFUSED(udp_socket, "fd 77", "socket")
+{
+	as_77(socket(AF_INET, SOCK_DGRAM, 0));
+	victim_ready();
+}
+
+REFUSED(netlink_socket, "fd 77", "socket")
+{
+	as_77(socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE));
+	victim_ready();
+}
+
+REFUSED(packet_socket, "fd 77", "socket")
+{
+	as_77(socket(AF_PACKET, SOCK_RAW, 0));
+	victim_ready();
+}
+
+REFUSED(pipe, "fd 77", "fd 78", "pipe")
+{
+	int p[2];
+	char byte;
+
+	V_SYS(pipe(p));
+	as_77(p[0]);
+	V_EQUAL(78, dup2(p[1], 78));
+	close(p[1]);
+	victim_ready();
+	V_EQUAL(1, write(78, "x", 1));
+	V_EQUAL(1, read(77, &byte, 1));
+}
+
+REFUSED(both_ends_of_a_pipe_on_standard_descriptors, "fd 0", "pipe")
+{
+	int p[2];
+	char byte;
+
+	V_SYS(pipe(p));
+	V_SYS(dup2(p[0], 0));
+	V_SYS(dup2(p[1], 1));
+	close(p[0]);
+	close(p[1]);
+	victim_ready();
+	V_EQUAL(1, write(1, "x", 1));
+	V_EQUAL(1, read(0, &byte, 1));
+}
+
+REFUSED(fifo, "fd 77")
+{
+	V_SYS(mkfifo(file_name("fifo"), 0644));
+	as_77(open(file_name("fifo"), O_RDWR));
+	victim_ready();
+	V_EQUAL(1, write(77, "x", 1));
+}
+
+REFUSED(terminal_beside_the_standard_descriptors, "fd 77")
+{
+	int fd = posix_openpt(O_RDWR | O_NOCTTY);
+
+	as_77(fd);
+	victim_ready();
+	V_SYS(unlockpt(77));
+}
+
+REFUSED(eventfd, "fd 77", "eventfd")
+{
+	uint64_t value;
+
+	as_77(eventfd(3, 0));
+	victim_ready();
+	V_EQUAL(8, read(77, &value, 8));
+	V_EQUAL(3, value);
+}
+
+REFUSED(epoll, "fd 77", "eventpoll")
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	as_77(epoll_create1(0));
+	victim_ready();
+	V_EQUAL(0, epoll_wait(77, &event, 1, 0));
+}
+
+REFUSED(timerfd, "fd 77", "timerfd")
+{
+	struct itimerspec in_10_ms = { .it_value.tv_nsec = 10000000 };
+	uint64_t count;
+
+	as_77(timerfd_create(CLOCK_MONOTONIC, 0));
+	V_SYS(timerfd_settime(77, 0, &in_10_ms, NULL));
+	victim_ready();
+	V_EQUAL(8, read(77, &count, 8));
+	V_EQUAL(1, count);
+}
+
+REFUSED(signalfd, "fd 77", "signalfd")
+{
+	struct signalfd_siginfo info;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	V_SYS(sigprocmask(SIG_BLOCK, &set, NULL));
+	as_77(signalfd(-1, &set, 0));
+	V_SYS(raise(SIGUSR1));
+	victim_ready();
+	V_EQUAL(sizeof(info), read(77, &info, sizeof(info)));
+	V_EQUAL(SIGUSR1, info.ssi_signo);
+}
+
+REFUSED(inotify, "fd 77", "inotify")
+{
+	char buf[4096];
+
+	as_77(inotify_init1(IN_NONBLOCK));
+	V_SYS(inotify_add_watch(77, victim_dir, IN_CREATE));
+	victim_ready();
+	close(open_file("new"));
+	V_CHECK(read(77, buf, sizeof(buf)) > 0);
+}
+
+REFUSED(fanotify, "fd 77", "fanotify")
+{
+	as_77(fanotify_init(FAN_CLASS_NOTIF, O_RDONLY));
+	victim_ready();
+}
+
+REFUSED(io_uring, "fd 77", "io_uring")
+{
+	struct io_uring_params params = {};
+
+	as_77(syscall(__NR_io_uring_setup, 4, &params));
+	victim_ready();
+	V_EQUAL(0, syscall(__NR_io_uring_enter, 77, 0, 0, 0, NULL, 0));
+}
+
+REFUSED(userfaultfd, "fd 77", "userfaultfd")
+{
+	struct uffdio_api api = { .api = UFFD_API };
+
+	as_77(syscall(__NR_userfaultfd, 0));
+	victim_ready();
+	V_SYS(ioctl(77, UFFDIO_API, &api));
+}
+
+REFUSED(memory_under_userfaultfd, "userfaultfd")
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	void *area;
+
+	as_77(syscall(__NR_userfaultfd, 0));
+	V_SYS(ioctl(77, UFFDIO_API, &api));
+	area = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	V_CHECK(area != MAP_FAILED);
+	reg.range.start = (uintptr_t)area;
+	reg.range.len = 8192;
+	V_SYS(ioctl(77, UFFDIO_REGISTER, &reg));
+	victim_ready();
+	V_SYS(ioctl(77, UFFDIO_UNREGISTER, &reg.range));
+}
+
+REFUSED(pidfd, "fd 77")
+{
+	as_77(syscall(__NR_pidfd_open, getpid(), 0));
+	victim_ready();
+	V_SYS(syscall(__NR_pidfd_send_signal, 77, 0, NULL, 0));
+}
+
+REFUSED(perf_event, "fd 77", "perf")
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_SW_TASK_CLOCK,
+	};
+
+	as_77(syscall(__NR_perf_event_open, &attr, 0, -1, -1, 0));
+	victim_ready();
+}
+
+REFUSED(bpf_map, "fd 77", "bpf")
+{
+	union bpf_attr attr = {
+		.map_type = BPF_MAP_TYPE_ARRAY,
+		.key_size = 4,
+		.value_size = 8,
+		.max_entries = 1,
+	};
+
+	as_77(syscall(__NR_bpf, BPF_MAP_CREATE, &attr, sizeof(attr)));
+	victim_ready();
+}
+
+REFUSED(message_queue, "fd 77", "ckpt_test")
+{
+	struct mq_attr attr = { .mq_maxmsg = 2, .mq_msgsize = 8 };
+	int fd;
+
+	fd = mq_open("/ckpt_test", O_RDWR | O_CREAT, 0600, &attr);
+	as_77(fd);
+	victim_ready();
+	V_SYS(mq_unlink("/ckpt_test"));
+	V_SYS(mq_send(77, "x", 1, 0));
+}
+
+REFUSED(deleted_file, "fd 77", "deleted")
+{
+	char buf[8] = "";
+
+	as_77(open_file("file"));
+	V_EQUAL(5, write(77, "still", 5));
+	V_SYS(unlink(file_name("file")));
+	victim_ready();
+	V_EQUAL(5, pread(77, buf, 8, 0));
+	V_EQUAL(0, strcmp(buf, "still"));
+}
+
+REFUSED(unnamed_file, "fd 77", "deleted")
+{
+	as_77(open(victim_dir, O_RDWR | O_TMPFILE, 0600));
+	victim_ready();
+	V_EQUAL(1, write(77, "x", 1));
+}
+
+REFUSED(deleted_directory, "fd 77", "deleted")
+{
+	V_SYS(mkdir(file_name("dir"), 0755));
+	as_77(open(file_name("dir"), O_RDONLY | O_DIRECTORY));
+	V_SYS(rmdir(file_name("dir")));
+	victim_ready();
+}
+
+REFUSED(covered_file, "fd 77")
+{
+	V_SYS(mkdir(file_name("dir"), 0755));
+	as_77(open_file("dir/file"));
+	if (mount("cover", file_name("dir"), "tmpfs", 0, NULL))
+		victim_lacks();
+	victim_ready();
+	V_SYS(umount2(file_name("dir"), MNT_DETACH));
+}
+
+REFUSED(proc_file, "fd 77", "proc")
+{
+	char buf[16];
+
+	as_77(open("/proc/self/status", O_RDONLY));
+	victim_ready();
+	V_CHECK(read(77, buf, 16) == 16);
+}
+
+REFUSED(sysfs_file, "fd 77", "sysfs")
+{
+	as_77(open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY));
+	victim_ready();
+}
+
+REFUSED(namespace_file, "fd 77")
+{
+	as_77(open("/proc/self/ns/net", O_RDONLY));
+	victim_ready();
+}
+
+REFUSED(secret_memory, "fd 77")
+{
+	as_77(syscall(__NR_memfd_secret, 0));
+	victim_ready();
+}
+
+REFUSED(landlock_ruleset, "fd 77")
+{
+	struct landlock_ruleset_attr attr = {
+		.handled_access_fs = LANDLOCK_ACCESS_FS_WRITE_FILE,
+	};
+
+	as_77(syscall(__NR_landlock_create_ruleset, &attr, sizeof(attr), 0));
+	victim_ready();
+}
+
+REFUSED(fuse_device, "fd 77")
+{
+	as_77(open("/dev/fuse", O_RDWR));
+	victim_ready();
+}
+
+/* ---- what hangs on open files ---- */
+
+REFUSED(flock, "fd 77", "lock")
+{
+	as_77(open_file("file"));
+	V_SYS(flock(77, LOCK_EX));
+	victim_ready();
+	V_SYS(flock(77, LOCK_UN));
+}
+
+REFUSED(record_lock, "fd 77", "lock")
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_len = 10 };
+
+	as_77(open_file("file"));
+	V_SYS(fcntl(77, F_SETLK, &lock));
+	victim_ready();
+	lock.l_type = F_UNLCK;
+	V_SYS(fcntl(77, F_SETLK, &lock));
+}
+
+REFUSED(lock_of_an_open_file_description, "fd 77", "lock")
+{
+	struct flock lock = { .l_type = F_RDLCK };
+
+	as_77(open_file("file"));
+	V_SYS(fcntl(77, F_OFD_SETLK, &lock));
+	victim_ready();
+	lock.l_type = F_UNLCK;
+	V_SYS(fcntl(77, F_OFD_SETLK, &lock));
+}
+
+REFUSED(lease, "fd 77", "lease")
+{
+	close(open_file("file"));
+	as_77(open(file_name("file"), O_RDONLY));
+	V_SYS(fcntl(77, F_SETLEASE, F_RDLCK));
+	victim_ready();
+	V_EQUAL(F_RDLCK, fcntl(77, F_GETLEASE));
+	V_SYS(fcntl(77, F_SETLEASE, F_UNLCK));
+}
+
+REFUSED(owner_for_signals, "fd 77", "F_SETOWN")
+{
+	as_77(open_file("file"));
+	V_SYS(fcntl(77, F_SETOWN, getpid()));
+	victim_ready();
+	V_EQUAL(getpid(), fcntl(77, F_GETOWN));
+}
+
+REFUSED(directory_notification, "fd 77")
+{
+	signal(SIGIO, SIG_IGN);
+	as_77(open(victim_dir, O_RDONLY | O_DIRECTORY));
+	V_SYS(fcntl(77, F_NOTIFY, DN_CREATE));
+	victim_ready();
+	V_SYS(fcntl(77, F_NOTIFY, 0));
+}
+
+/* ---- directories ---- */
+
+REFUSED(deleted_working_directory, "working directory", "deleted")
+{
+	V_SYS(mkdir(file_name("dir"), 0755));
+	V_SYS(chdir(file_name("dir")));
+	V_SYS(rmdir(file_name("dir")));
+	victim_ready();
+}
+
+REFUSED(root_without_a_way_to_the_program, "root")
+{
+	V_SYS(chroot(victim_dir));
+	V_SYS(chdir("/"));
+	victim_ready();
+}
+
+/* ---- memory ---- */
+
+REFUSED(sysv_shared_memory, "SYSV")
+{
+	char *area;
+	int id;
+
+	id = V_SYS(shmget(IPC_PRIVATE, 8192, IPC_CREAT | 0600));
+	area = shmat(id, NULL, 0);
+	V_CHECK(area != (void *)-1);
+	V_SYS(shmctl(id, IPC_RMID, NULL));
+	area[0] = 'x';
+	victim_ready();
+	V_EQUAL('x', area[0]);
+}
+
+REFUSED(huge_pages_of_hugetlb, "huge")
+{
+	char *area;
+
+	write_text("/proc/sys/vm/nr_hugepages", "4");
+	area = mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	if (area == MAP_FAILED)
+		victim_lacks();
+	area[0] = 'x';
+	victim_ready();
+	V_EQUAL('x', area[0]);
+	V_SYS(munmap(area, 2 << 20));
+	write_text("/proc/sys/vm/nr_hugepages", "0");
+}
+
+REFUSED(mapping_of_a_deleted_file, "deleted")
+{
+	char *area;
+	int fd;
+
+	fd = open_file("file");
+	V_SYS(ftruncate(fd, 4096));
+	area = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	V_CHECK(area != MAP_FAILED);
+	close(fd);
+	V_SYS(unlink(file_name("file")));
+	victim_ready();
+	area[0] = 'x';
+}
+
+REFUSED(mapping_of_secret_memory, "secret")
+{
+	char *area;
+	int fd;
+
+	fd = syscall(__NR_memfd_secret, 0);
+	if (fd < 0)
+		victim_lacks();
+	V_SYS(ftruncate(fd, 4096));
+	area = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	V_CHECK(area != MAP_FAILED);
+	close(fd);
+	area[0] = 'x';
+	victim_ready();
+	V_EQUAL('x', area[0]);
+}
+
+REFUSED(asynchronous_io, "aio")
+{
+	struct io_event event;
+	struct timespec now = {};
+	aio_context_t ctx = 0;
+
+	if (syscall(__NR_io_setup, 4, &ctx))
+		victim_lacks();
+	victim_ready();
+	V_EQUAL(0, syscall(__NR_io_getevents, ctx, 0, 1, &event, &now));
+	V_SYS(syscall(__NR_io_destroy, ctx));
+}
+
+/* word 1: descriptor of the test's memfd, word 2: the test's pid */
+VICTIM(maps_the_memory_of_another_process)
+{
+	char path[64], *area;
+	int fd;
+
+	victim_ready();
+	snprintf(path, sizeof(path), "/proc/%ld/fd/%ld", vpage->word[2], vpage->word[1]);
+	fd = V_SYS(open(path, O_RDWR));
+	area = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	V_CHECK(area != MAP_FAILED);
+	close(fd);
+	area[0] = 'x';
+	victim_ready();
+	V_EQUAL('x', area[0]);
+}
+
+TEST_F(refuse, memory_that_another_process_maps)
+{
+	static const char *const words[] = { "shared", "memfd", NULL };
+	int fd = memfd_create("common", MFD_CLOEXEC);
+	void *area;
+
+	ASSERT_EQ(0, ftruncate(fd, 4096));
+	area = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, area);
+	ASSERT_EQ(0, victim_start(&self->v, "maps_the_memory_of_another_process"));
+	ASSERT_EQ(0, victim_set_word(&self->v, 1, fd));
+	ASSERT_EQ(0, victim_set_word(&self->v, 2, getpid()));
+	ASSERT_EQ(0, victim_go(&self->v));
+	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, expect_refused(&self->v, "common", words));
+}
+
+/* ---- processes ---- */
+
+static void __noreturn wait_to_be_killed(void)
+{
+	for (;;)
+		pause();
+}
+
+REFUSED(child_process, "child")
+{
+	int status;
+	pid_t pid;
+
+	pid = V_SYS(fork());
+	if (!pid)
+		wait_to_be_killed();
+	victim_ready();
+	V_SYS(kill(pid, SIGKILL));
+	V_EQUAL(pid, waitpid(pid, &status, 0));
+}
+
+REFUSED(zombie_child, "child", "waited")
+{
+	siginfo_t info;
+	pid_t pid;
+
+	pid = V_SYS(fork());
+	if (!pid)
+		_exit(5);
+	V_SYS(waitid(P_PID, pid, &info, WEXITED | WNOWAIT));
+	victim_ready();
+	V_SYS(waitid(P_PID, pid, &info, WEXITED));
+	V_EQUAL(5, info.si_status);
+}
+
+static char other_stack[65536] __aligned(16);
+
+static int outsider(void *arg)
+{
+	while (!vpage->word[3])
+		sleep_ms(1);
+	return 0;
+}
+
+/* A process that is not its child but shares something with it. */
+static void share_with_outsider(int flags)
+{
+	V_SYS(clone(outsider, other_stack + sizeof(other_stack), flags | CLONE_PARENT | SIGCHLD,
+		    NULL));
+}
+
+REFUSED(memory_shared_with_an_outsider, "memory", "CLONE_VM")
+{
+	share_with_outsider(CLONE_VM);
+	victim_ready();
+	vpage->word[3] = 1;
+}
+
+REFUSED(descriptors_shared_with_an_outsider, "descriptors", "CLONE_FILES")
+{
+	share_with_outsider(CLONE_VM | CLONE_FILES);
+	victim_ready();
+	vpage->word[3] = 1;
+}
+
+REFUSED(directories_shared_with_an_outsider, "directory", "CLONE_FS")
+{
+	share_with_outsider(CLONE_VM | CLONE_FS);
+	victim_ready();
+	vpage->word[3] = 1;
+}
+
+REFUSED(handlers_shared_with_an_outsider, "handlers")
+{
+	share_with_outsider(CLONE_VM | CLONE_SIGHAND);
+	victim_ready();
+	vpage->word[3] = 1;
+}
+
+static int thread_flags;
+static volatile bool thread_ready, thread_failed;
+
+static void *unsharing_thread(void *arg)
+{
+	thread_failed = unshare(thread_flags);
+	thread_ready = true;
+	while (!vpage->word[3])
+		sleep_ms(1);
+	return NULL;
+}
+
+static void thread_that_unshares(int flags)
+{
+	pthread_t thread;
+
+	thread_flags = flags;
+	V_EQUAL(0, pthread_create(&thread, NULL, unsharing_thread, NULL));
+	while (!thread_ready)
+		sleep_ms(1);
+	V_CHECK(!thread_failed);
+	victim_ready();
+	vpage->word[3] = 1;
+	V_EQUAL(0, pthread_join(thread, NULL));
+}
+
+REFUSED(thread_with_descriptors_of_its_own, "descriptor")
+{
+	thread_that_unshares(CLONE_FILES);
+}
+
+REFUSED(thread_with_a_directory_of_its_own, "directory")
+{
+	thread_that_unshares(CLONE_FS);
+}
+
+static void *last_thread(void *arg)
+{
+	char tid[16];
+
+	snprintf(tid, sizeof(tid), "%d", gettid());
+	V_EQUAL(0, write_text(file_name("tid"), tid));
+	victim_ready();
+	_exit(0);
+}
+
+VICTIM(without_first_thread)
+{
+	pthread_t thread;
+
+	V_EQUAL(0, pthread_create(&thread, NULL, last_thread, NULL));
+	syscall(__NR_exit, 0);
+}
+
+TEST_F(refuse, process_whose_first_thread_has_ended)
+{
+	static const char *const words[] = { "thread", "ended", NULL };
+	char path[128], text[16];
+
+	ASSERT_EQ(0, victim_spawn(&self->v, "without_first_thread", NULL));
+	snprintf(path, sizeof(path), "%s/tid", self->v.dir);
+	ASSERT_TRUE(WAIT_FOR(read_text(path, text, sizeof(text)) > 0));
+	self->v.tid = atoi(text);
+	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_TRUE(WAIT_FOR(proc_state(self->v.pid, self->v.pid) == 'Z'));
+	ASSERT_EQ(0, expect_refused(&self->v, "without_first_thread", words));
+}
+
+/* word 1: whom to trace */
+VICTIM(tracer)
+{
+	victim_ready();
+	V_SYS(ptrace(PTRACE_SEIZE, vpage->word[1], 0, 0));
+	victim_ready();
+	V_SYS(ptrace(PTRACE_INTERRUPT, vpage->word[1], 0, 0));
+	V_EQUAL(vpage->word[1], waitpid(vpage->word[1], NULL, __WALL));
+	V_SYS(ptrace(PTRACE_DETACH, vpage->word[1], 0, 0));
+}
+
+TEST_F(refuse, tracer_of_another_process)
+{
+	static const char *const words[] = { "trace", NULL };
+	struct victim other;
+
+	victim_init(&other);
+	ASSERT_EQ(0, victim_start(&other, "pidfd"));
+	ASSERT_EQ(0, victim_start(&self->v, "tracer"));
+	ASSERT_EQ(0, victim_set_word(&self->v, 1, other.pid));
+	ASSERT_EQ(0, victim_go(&self->v));
+	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	EXPECT_EQ(0, expect_refused(&self->v, "tracer", words));
+	EXPECT_EQ(0, victim_finish(&other));
+	victim_cleanup(&other);
+}
+
+/* ---- namespaces ---- */
+
+static void in_other_namespace(int flag)
+{
+	if (unshare(flag))
+		victim_lacks();
+	victim_ready();
+}
+
+REFUSED(uts_namespace, "uts", "namespace")
+{
+	in_other_namespace(CLONE_NEWUTS);
+}
+
+REFUSED(ipc_namespace, "ipc", "namespace")
+{
+	in_other_namespace(CLONE_NEWIPC);
+}
+
+REFUSED(mount_namespace, "mount", "namespace")
+{
+	in_other_namespace(CLONE_NEWNS);
+}
+
+REFUSED(network_namespace, "net", "namespace")
+{
+	in_other_namespace(CLONE_NEWNET);
+}
+
+REFUSED(cgroup_namespace, "cgroup", "namespace")
+{
+	in_other_namespace(CLONE_NEWCGROUP);
+}
+
+REFUSED(user_namespace, "user", "namespace")
+{
+	in_other_namespace(CLONE_NEWUSER);
+}
+
+REFUSED(pid_namespace_for_children, "pid", "namespace")
+{
+	in_other_namespace(CLONE_NEWPID);
+}
+
+REFUSED(time_namespace_for_children, "time", "namespace")
+{
+	in_other_namespace(CLONE_NEWTIME);
+}
+
+TEST_F(refuse, process_in_another_pid_namespace)
+{
+	static const char *const words[] = { "pid", "namespace", NULL };
+	int p[2], status;
+	pid_t pid;
+
+	/* the victim is made by a child that does not share the pid namespace */
+	ASSERT_EQ(0, pipe2(p, O_CLOEXEC));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		pid_t init;
+
+		if (unshare(CLONE_NEWPID))
+			_exit(2);
+		init = fork();
+		if (!init) {
+			/* not as the init, which is another reason to refuse */
+			fork();
+			if (getpid() == 2)
+				close(p[0]);
+			wait_to_be_killed();
+		}
+		if (write(p[1], &init, sizeof(init)) != sizeof(init))
+			_exit(3);
+		wait_to_be_killed();
+	}
+
+	char path[64], text[64];
+	pid_t init, inner = 0;
+
+	close(p[1]);
+	if (read(p[0], &init, sizeof(init)) != sizeof(init))
+		SKIP(return, "no pid namespaces");
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", init, init);
+	ASSERT_TRUE(WAIT_FOR(read_text(path, text, sizeof(text)) > 0 && (inner = atoi(text))));
+
+	struct checkpoint_args args = checkpoint_args(&self->v, 0);
+	long ret = dry_run() ? -EOPNOTSUPP : sys_checkpoint(inner, &args, sizeof(args));
+
+	kill(init, SIGKILL);
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	EXPECT_EQ(-EOPNOTSUPP, ret);
+	if (!dry_run()) {
+		EXPECT_NE(NULL, strcasestr(self->v.log, words[0]));
+		EXPECT_NE(NULL, strcasestr(self->v.log, words[1]));
+	}
+}
+
+/* ---- attributes of threads ---- */
+
+static void install_filter(void)
+{
+	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	struct sock_fprog prog = { .len = 1, .filter = &allow };
+
+	V_SYS(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	V_SYS(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog));
+}
+
+REFUSED(seccomp_filter, "seccomp")
+{
+	install_filter();
+	victim_ready();
+	V_EQUAL(SECCOMP_MODE_FILTER, prctl(PR_GET_SECCOMP));
+}
+
+REFUSED(seccomp_strict_mode, "seccomp")
+{
+	V_SYS(prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT));
+	victim_reach();
+	while (!victim_told(1))
+		;
+	syscall(__NR_exit, 0);
+}
+
+REFUSED(landlock_restrictions, "landlock")
+{
+	struct landlock_ruleset_attr attr = {
+		.handled_access_fs = LANDLOCK_ACCESS_FS_MAKE_FIFO,
+	};
+	int fd;
+
+	fd = syscall(__NR_landlock_create_ruleset, &attr, sizeof(attr), 0);
+	if (fd < 0)
+		victim_lacks();
+	V_SYS(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	V_SYS(syscall(__NR_landlock_restrict_self, fd, 0));
+	close(fd);
+	victim_ready();
+	V_EQUAL(-1, mkfifo(file_name("fifo"), 0644));
+}
+
+REFUSED(thread_keyring, "key")
+{
+	if (syscall(__NR_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_THREAD_KEYRING, 1) < 0)
+		victim_lacks();
+	victim_ready();
+}
+
+REFUSED(semaphore_adjustments, "semaphore")
+{
+	struct sembuf up = { .sem_op = 1, .sem_flg = SEM_UNDO };
+	int id;
+
+	id = V_SYS(semget(IPC_PRIVATE, 1, IPC_CREAT | 0600));
+	V_SYS(semop(id, &up, 1));
+	victim_ready();
+	V_EQUAL(1, semctl(id, 0, GETVAL));
+	V_SYS(semctl(id, 0, IPC_RMID));
+}
+
+REFUSED(memory_policy, "polic")
+{
+	unsigned long nodes = 1;
+
+	if (syscall(__NR_set_mempolicy, MPOL_BIND, &nodes, 64))
+		victim_lacks();
+	victim_ready();
+}
+
+REFUSED(syscall_user_dispatch, "dispatch")
+{
+	static char selector;
+
+	if (prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, 0, 0, &selector))
+		victim_lacks();
+	victim_ready();
+	V_SYS(prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_OFF, 0, 0, 0));
+}
+
+REFUSED(faults_on_reading_the_time_stamp_counter, "TSC")
+{
+	if (prctl(PR_SET_TSC, PR_TSC_SIGSEGV))
+		victim_lacks();
+	victim_ready();
+	V_SYS(prctl(PR_SET_TSC, PR_TSC_ENABLE));
+}
+
+REFUSED(port_permissions, "port")
+{
+	if (ioperm(0x80, 1, 1))
+		victim_lacks();
+	victim_ready();
+}
+
+/* ---- all at once ---- */
+
+static const char *const many_words[] = {
+	"fd 50", "fd 51", "fd 52", "fd 53", "deleted", "lock", "child", "SYSV",
+	"uts", NULL
+};
+
+VICTIM(many_things)
+{
+	int s[2], id;
+	pid_t pid;
+
+	V_SYS(socketpair(AF_UNIX, SOCK_DGRAM, 0, s));
+	V_EQUAL(50, dup2(s[0], 50));
+	V_EQUAL(51, dup2(V_SYS(eventfd(0, 0)), 51));
+	V_EQUAL(52, dup2(open_file("deleted"), 52));
+	V_SYS(unlink(file_name("deleted")));
+	V_EQUAL(53, dup2(open_file("locked"), 53));
+	V_SYS(close_range(3, 49, 0));
+	V_SYS(flock(53, LOCK_EX));
+	id = V_SYS(shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600));
+	V_CHECK(shmat(id, NULL, 0) != (void *)-1);
+	V_SYS(shmctl(id, IPC_RMID, NULL));
+	pid = V_SYS(fork());
+	if (!pid)
+		wait_to_be_killed();
+	V_SYS(unshare(CLONE_NEWUTS));
+	victim_ready();
+	V_SYS(kill(pid, SIGKILL));
+	V_EQUAL(pid, waitpid(pid, NULL, 0));
+}
+
+TEST_F(refuse, everything_is_reported_at_once)
+{
+	ASSERT_EQ(0, victim_start(&self->v, "many_things"));
+	ASSERT_EQ(0, expect_refused(&self->v, "many_things", many_words));
+	if (!dry_run()) {
+		const char *line = self->v.log;
+		int lines = 0;
+
+		while ((line = strchr(line, '\n'))) {
+			line++;
+			lines++;
+		}
+		/* a line for each finding */
+		EXPECT_LE(8, lines);
+	}
+}
+
+/* What was refused once is not held against the process afterwards. */
+VICTIM(refused_then_not)
+{
+	as_77(eventfd(0, 0));
+	victim_ready();
+	close(77);
+	victim_ready();
+}
+
+TEST_F(refuse, a_process_can_be_checkpointed_once_the_reason_is_gone)
+{
+	REQUIRE_REAL_CHECKPOINT();
+	ASSERT_EQ(0, victim_start(&self->v, "refused_then_not"));
+	EXPECT_EQ(-EOPNOTSUPP, victim_try_checkpoint(&self->v, 0));
+	ASSERT_EQ(0, victim_go(&self->v));
+	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_cycle(&self->v, true));
+	ASSERT_EQ(0, victim_finish(&self->v));
+}
+
+CKPT_TEST_MAIN

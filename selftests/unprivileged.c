@@ -1,0 +1,522 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What an ordinary user may do, and that an image can give nobody what he could
+ * not get by other system calls.
+ */
+#include <grp.h>
+#include <stddef.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <linux/securebits.h>
+
+#include "ckpt_test.h"
+#include "ckpt_image.h"
+
+#define USER	1000
+
+#ifndef CAP_CHECKPOINT_RESTORE
+#define CAP_CHECKPOINT_RESTORE 40
+#endif
+
+FIXTURE(user)
+{
+	struct victim v;
+};
+
+FIXTURE_SETUP(user)
+{
+	REQUIRE_REAL_CHECKPOINT();
+	if (getuid())
+		SKIP(return, "only root can become somebody else");
+	crc_init();
+	victim_init(&self->v);
+	ASSERT_EQ(0, chown(self->v.dir, USER, USER));
+}
+
+FIXTURE_TEARDOWN(user)
+{
+	victim_cleanup(&self->v);
+}
+
+/* ---- who does it ---- */
+
+/* Become an ordinary user who has @caps all the same. */
+static int become_user(uint64_t caps)
+{
+	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct set[2] = {
+		{ .permitted = (uint32_t)caps, .effective = (uint32_t)caps },
+		{ .permitted = caps >> 32, .effective = caps >> 32 },
+	};
+
+	if (getuid() == USER)
+		return 0;
+	if (prctl(PR_SET_KEEPCAPS, 1) || setgroups(0, NULL) || setresgid(USER, USER, USER) ||
+	    setresuid(USER, USER, USER) || syscall(__NR_capset, &head, set))
+		return -1;
+	/* not a secret any more: his own processes may be looked at */
+	return prctl(PR_SET_DUMPABLE, 1);
+}
+
+#define CAP(name) (1ULL << CAP_##name)
+
+/*
+ * Part of a test in another process, with other rights: 0 if all is well.
+ * EXPECT_*() do not get back from there, so it says itself what is wrong.
+ */
+#define CHILD(name) static int name(struct victim *v, long arg)
+
+#define C_EQUAL(expected, seen)						\
+	do {								\
+		long __want = (long)(expected), __got = (long)(seen);	\
+									\
+		if (__want != __got) {					\
+			test_log("%s:%d: %s: %ld, not %ld", __FILE__, __LINE__, \
+				 #seen, __got, __want);			\
+			show_log(v->log);				\
+			return 1;					\
+		}							\
+	} while (0)
+
+#define C_TRUE(cond) C_EQUAL(true, !!(cond))
+
+static int in_child(struct victim *v, int (*child)(struct victim *, long), long arg)
+{
+	int status, ret;
+	pid_t pid;
+
+	fflush(stderr);
+	pid = fork();
+	if (pid < 0)
+		return -1;
+	if (!pid) {
+		ret = child(v, arg);
+		victim_kill(v);
+		_exit(ret);
+	}
+	if (waitpid(pid, &status, 0) != pid)
+		return -1;
+	if (WIFSIGNALED(status))
+		test_log("child ended by signal %d", WTERMSIG(status));
+	return status;
+}
+
+/* ---- victims ---- */
+
+VICTIM(plain)
+{
+	uid_t uid = getuid();
+	char *area = malloc(10000);
+
+	memset(area, 'a', 10000);
+	victim_ready();
+	V_EQUAL('a', area[9999]);
+	V_EQUAL(uid, getuid());
+}
+
+VICTIM(undumpable)
+{
+	V_SYS(prctl(PR_SET_DUMPABLE, 0));
+	victim_ready();
+}
+
+/* Opened with rights that it gives up later. */
+VICTIM(opened_as_root)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/secret", victim_dir);
+	V_SYS(open(path, O_RDWR | O_CREAT, 0600));
+	V_EQUAL(0, become_user(0));
+	V_SYS(prctl(PR_SET_DUMPABLE, 1));
+	victim_ready();
+}
+
+VICTIM(raised_limits)
+{
+	V_SYS(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 100, 3000 }));
+	V_EQUAL(0, become_user(0));
+	victim_ready();
+}
+
+VICTIM(nice_as_root)
+{
+	V_SYS(setpriority(PRIO_PROCESS, 0, -5));
+	V_EQUAL(0, become_user(0));
+	victim_ready();
+}
+
+VICTIM(real_time_as_root)
+{
+	struct sched_param param = { .sched_priority = 2 };
+
+	V_SYS(sched_setscheduler(0, SCHED_RR, &param));
+	V_EQUAL(0, become_user(0));
+	victim_ready();
+}
+
+VICTIM(plain_user)
+{
+	V_EQUAL(0, become_user(0));
+	victim_ready();
+	V_EQUAL(USER, geteuid());
+}
+
+static int image_of(struct victim *v, const char *name)
+{
+	return victim_start(v, name) || victim_checkpoint(v, 0) || victim_kill(v);
+}
+
+/* ---- checkpoint ---- */
+
+CHILD(checkpoint_own)
+{
+	C_EQUAL(0, become_user(0));
+	C_EQUAL(0, victim_start(v, "plain"));
+	C_EQUAL(0, victim_checkpoint(v, 0));
+	C_EQUAL(0, victim_finish(v));
+	return 0;
+}
+
+TEST_F(user, an_ordinary_user_can_checkpoint_his_process)
+{
+	ASSERT_EQ(0, in_child(&self->v, checkpoint_own, 0));
+}
+
+CHILD(checkpoint_undumpable)
+{
+	C_EQUAL(0, become_user(0));
+	C_EQUAL(0, victim_spawn(v, "undumpable", NULL));
+	/* not even its memory can be looked at: give it time instead */
+	sleep_ms(500);
+	C_EQUAL(-EPERM, victim_try_checkpoint(v, 0));
+	C_EQUAL(0, lseek(v->image, 0, SEEK_END));
+	kill(v->pid, SIGKILL);
+	return 0;
+}
+
+TEST_F(user, an_undumpable_process_is_eperm_for_its_user)
+{
+	ASSERT_EQ(0, in_child(&self->v, checkpoint_undumpable, 0));
+}
+
+CHILD(checkpoint_not_a_child)
+{
+	C_EQUAL(0, become_user(0));
+	C_EQUAL(-EPERM, victim_try_checkpoint(v, 0));
+	return 0;
+}
+
+TEST_F(user, the_limits_of_ptrace_apply)
+{
+	static const char scope[] = "/proc/sys/kernel/yama/ptrace_scope";
+	struct victim v;
+	char old[16];
+	int status;
+
+	if (read_text(scope, old, sizeof(old)) <= 0)
+		SKIP(return, "kernel without Yama");
+	ASSERT_EQ(0, victim_start(&self->v, "plain_user"));
+	v = self->v;
+
+	/* a child of somebody else, though of the same user */
+	v.alive = false;
+	ASSERT_EQ(0, write_text(scope, "1"));
+	status = in_child(&v, checkpoint_not_a_child, 0);
+	write_text(scope, old);
+	EXPECT_EQ(0, status);
+	ASSERT_EQ(0, victim_finish(&self->v));
+}
+
+/* ---- restart without the right to ---- */
+
+CHILD(restart_without_rights)
+{
+	C_EQUAL(0, become_user(0));
+	C_EQUAL(-EPERM, victim_try_restart(v, RESTART_HOST_CLOCKS));
+	C_TRUE(strstr(v->log, "CAP_CHECKPOINT_RESTORE"));
+	C_EQUAL(-EPERM, victim_try_restart(v, 0));
+	C_EQUAL(-1, kill(v->pid, 0));
+	return 0;
+}
+
+TEST_F(user, restart_without_a_capability_is_eperm)
+{
+	ASSERT_EQ(0, image_of(&self->v, "plain_user"));
+	ASSERT_EQ(0, in_child(&self->v, restart_without_rights, 0));
+}
+
+CHILD(restart_with_host_clocks)
+{
+	C_EQUAL(0, become_user(CAP(CHECKPOINT_RESTORE)));
+	C_EQUAL(-EPERM, victim_try_restart(v, 0));
+	C_TRUE(strstr(v->log, "CAP_SYS_TIME"));
+	C_EQUAL(-1, kill(v->pid, 0));
+	C_EQUAL(v->pid, victim_try_restart(v, RESTART_HOST_CLOCKS));
+	C_EQUAL(0, victim_finish(v));
+	return 0;
+}
+
+TEST_F(user, without_a_time_namespace_only_with_the_clocks_of_the_host)
+{
+	ASSERT_EQ(0, image_of(&self->v, "plain_user"));
+	ASSERT_EQ(0, in_child(&self->v, restart_with_host_clocks, 0));
+}
+
+CHILD(restart_refused)
+{
+	C_EQUAL(0, become_user(CAP(CHECKPOINT_RESTORE)));
+	C_EQUAL(arg, victim_try_restart(v, RESTART_HOST_CLOCKS));
+	C_TRUE(v->log[0]);
+	C_EQUAL(-1, kill(v->pid, 0));
+	return 0;
+}
+
+TEST_F(user, the_process_of_root_is_eperm)
+{
+	ASSERT_EQ(0, image_of(&self->v, "plain"));
+	ASSERT_EQ(0, in_child(&self->v, restart_refused, -EPERM));
+}
+
+TEST_F(user, a_file_he_cannot_open_is_eacces)
+{
+	ASSERT_EQ(0, image_of(&self->v, "opened_as_root"));
+	ASSERT_EQ(0, in_child(&self->v, restart_refused, -EACCES));
+}
+
+TEST_F(user, a_raised_limit_is_eperm)
+{
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 500, 4000 }));
+	ASSERT_EQ(0, image_of(&self->v, "raised_limits"));
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 500, 2000 }));
+	ASSERT_EQ(0, in_child(&self->v, restart_refused, -EPERM));
+}
+
+TEST_F(user, a_lower_nice_value_is_eperm)
+{
+	ASSERT_EQ(0, image_of(&self->v, "nice_as_root"));
+	ASSERT_EQ(0, in_child(&self->v, restart_refused, -EPERM));
+}
+
+TEST_F(user, a_real_time_policy_is_eperm)
+{
+	ASSERT_EQ(0, image_of(&self->v, "real_time_as_root"));
+	ASSERT_EQ(0, in_child(&self->v, restart_refused, -EPERM));
+}
+
+/* ---- restart in namespaces of his own ---- */
+
+static int map_ids(void)
+{
+	char map[64];
+
+	snprintf(map, sizeof(map), "%d %d 1", USER, USER);
+	return write_text("/proc/self/setgroups", "deny") ||
+	       write_text("/proc/self/uid_map", map) || write_text("/proc/self/gid_map", map);
+}
+
+/* As init of a new pid namespace: restart what was checkpointed outside. */
+CHILD(restart_as_init)
+{
+	C_EQUAL(1, getpid());
+	C_EQUAL(arg, victim_try_restart(v, 0));
+	if (arg < 0) {
+		C_TRUE(v->log[0]);
+		C_EQUAL(-1, kill(v->pid, 0));
+		return 0;
+	}
+	v->turn = 1;
+	C_EQUAL(0, victim_finish(v));
+	return 0;
+}
+
+CHILD(in_own_namespaces)
+{
+	C_EQUAL(0, become_user(0));
+	if (unshare(CLONE_NEWUSER | CLONE_NEWPID))
+		return 77;
+	C_EQUAL(0, map_ids());
+	return in_child(v, restart_as_init, arg) ? 1 : 0;
+}
+
+CHILD(checkpoint_then_in_own_namespaces)
+{
+	C_EQUAL(0, become_user(0));
+	C_EQUAL(0, image_of(v, "plain"));
+	return in_own_namespaces(v, v->pid);
+}
+
+TEST_F(user, an_ordinary_user_can_restart_in_namespaces_of_his_own)
+{
+	int status = in_child(&self->v, checkpoint_then_in_own_namespaces, 0);
+
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		SKIP(return, "no user namespaces for ordinary users");
+	ASSERT_EQ(0, status);
+}
+
+TEST_F(user, root_is_not_to_be_had_in_namespaces_of_his_own)
+{
+	int status;
+
+	ASSERT_EQ(0, image_of(&self->v, "plain"));
+	status = in_child(&self->v, in_own_namespaces, -EPERM);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		SKIP(return, "no user namespaces for ordinary users");
+	ASSERT_EQ(0, status);
+}
+
+/* ---- images that were changed ---- */
+
+/* The process of user 1000, whose image asks for something more. */
+#define GREEDY(name, type, structure, change)				\
+	TEST_F(user, an_image_cannot_give_##name)			\
+	{								\
+		struct image img;					\
+		struct structure *p;					\
+									\
+		ASSERT_EQ(0, image_of(&self->v, "plain_user"));		\
+		ASSERT_EQ(0, load_image(&img, self->v.image));		\
+		p = find(&img, type, 0);				\
+		ASSERT_NE(NULL, p);					\
+		change;							\
+		seal(&img);						\
+		ASSERT_EQ((ssize_t)img.len,				\
+			  pwrite(self->v.image, img.data, img.len, 0));	\
+		ASSERT_EQ(0, in_child(&self->v, restart_refused, -EPERM)); \
+	}
+
+GREEDY(the_user_id_of_root, CKPT_REC_CREDS, ckpt_creds, p->uid = 0)
+GREEDY(the_effective_user_id_of_root, CKPT_REC_CREDS, ckpt_creds, p->euid = 0)
+GREEDY(the_saved_user_id_of_root, CKPT_REC_CREDS, ckpt_creds, p->suid = 0)
+GREEDY(the_file_system_user_id_of_root, CKPT_REC_CREDS, ckpt_creds, p->fsuid = 0)
+GREEDY(the_group_of_root, CKPT_REC_CREDS, ckpt_creds, p->egid = 0)
+GREEDY(the_saved_group_of_root, CKPT_REC_CREDS, ckpt_creds, p->sgid = 0)
+GREEDY(another_user_id, CKPT_REC_CREDS, ckpt_creds,
+	p->uid = p->euid = p->suid = p->fsuid = USER + 1)
+GREEDY(permitted_capabilities, CKPT_REC_CREDS, ckpt_creds,
+	p->cap_permitted |= CAP(SYS_ADMIN))
+GREEDY(all_capabilities, CKPT_REC_CREDS, ckpt_creds,
+	p->cap_permitted = p->cap_effective = p->cap_inheritable = p->cap_bounding)
+GREEDY(inheritable_capabilities, CKPT_REC_CREDS, ckpt_creds,
+	p->cap_inheritable |= CAP(SYS_ADMIN))
+GREEDY(ambient_capabilities, CKPT_REC_CREDS, ckpt_creds,
+	p->cap_inheritable |= CAP(NET_RAW);
+	p->cap_permitted |= CAP(NET_RAW);
+	p->cap_ambient |= CAP(NET_RAW))
+GREEDY(secure_bits, CKPT_REC_CREDS, ckpt_creds, p->securebits = SECBIT_NOROOT)
+GREEDY(a_higher_hard_limit, CKPT_REC_RLIMITS, ckpt_rlimits,
+	ASSERT_EQ(0, setrlimit(RLIMIT_NPROC, &(struct rlimit){ 5000, 5000 }));
+	p->limits[RLIMIT_NPROC].max = 100000)
+GREEDY(a_lower_nice_value, CKPT_REC_SCHED, ckpt_sched, p->nice = -20)
+GREEDY(a_real_time_policy, CKPT_REC_SCHED, ckpt_sched,
+	p->policy = SCHED_FIFO; p->priority = 50)
+GREEDY(protection_from_the_oom_killer, CKPT_REC_PROCESS, ckpt_process,
+	p->oom_score_adj = -1000; p->oom_score_adj_min = -1000)
+
+/* A group he is not a member of. */
+TEST_F(user, an_image_cannot_give_a_group)
+{
+	struct ckpt_creds *creds;
+	struct image img;
+	struct ckpt_rec *rec;
+	int nr;
+
+	/* a thread with a group of its own, so that there is room for one */
+	ASSERT_EQ(0, image_of(&self->v, "member_of_a_group"));
+	ASSERT_EQ(0, load_image(&img, self->v.image));
+	nr = find_rec(&img, CKPT_REC_CREDS, 0);
+	rec = rec_at(&img, nr);
+	creds = payload_at(&img, nr);
+	ASSERT_EQ(2, creds->nr_groups);
+	ASSERT_LE(sizeof(*creds) + 8, rec->length);
+	creds->groups[0] = 0;
+	seal(&img);
+	ASSERT_EQ((ssize_t)img.len, pwrite(self->v.image, img.data, img.len, 0));
+	ASSERT_EQ(0, in_child(&self->v, restart_refused, -EPERM));
+}
+
+VICTIM(member_of_a_group)
+{
+	gid_t groups[] = { 1, USER };
+
+	V_SYS(setgroups(2, groups));
+	V_SYS(setresgid(USER, USER, USER));
+	V_SYS(setresuid(USER, USER, USER));
+	V_SYS(prctl(PR_SET_DUMPABLE, 1));
+	victim_ready();
+}
+
+/* ---- what the caller is bound by ---- */
+
+CHILD(restart_with_no_new_privs)
+{
+	C_EQUAL(0, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	C_EQUAL(v->pid, victim_try_restart(v, 0));
+	C_EQUAL(1, proc_value(v->pid, "status", "NoNewPrivs"));
+	C_EQUAL(0, victim_finish(v));
+	return 0;
+}
+
+TEST_F(user, no_new_privs_of_the_caller_stays_in_force)
+{
+	ASSERT_EQ(0, image_of(&self->v, "plain"));
+	ASSERT_EQ(0, in_child(&self->v, restart_with_no_new_privs, 0));
+}
+
+/* Either refused, or the filter is in force for the restarted process as well. */
+CHILD(restart_with_filter)
+{
+	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	struct sock_fprog prog = { .len = 1, .filter = &allow };
+	long ret;
+
+	C_EQUAL(0, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	C_EQUAL(0, prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog));
+	ret = victim_try_restart(v, 0);
+	if (ret != v->pid) {
+		C_EQUAL(-EPERM, ret);
+		return 0;
+	}
+	C_EQUAL(SECCOMP_MODE_FILTER, proc_value(v->pid, "status", "Seccomp"));
+	C_EQUAL(0, victim_finish(v));
+	return 0;
+}
+
+TEST_F(user, a_seccomp_filter_of_the_caller_stays_in_force)
+{
+	ASSERT_EQ(0, image_of(&self->v, "plain"));
+	ASSERT_EQ(0, in_child(&self->v, restart_with_filter, 0));
+}
+
+/* The bounding set can only shrink. */
+CHILD(restart_with_less_bounding)
+{
+	C_EQUAL(0, prctl(PR_CAPBSET_DROP, CAP_SYS_BOOT));
+	long ret = victim_try_restart(v, 0);
+
+	if (ret != v->pid) {
+		C_EQUAL(-EPERM, ret);
+		return 0;
+	}
+	char path[64], text[4096], *line;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", v->pid);
+	C_TRUE(read_text(path, text, sizeof(text)) > 0);
+	line = strstr(text, "CapBnd:");
+	C_TRUE(line);
+	C_EQUAL(0, strtoull(line + 7, NULL, 16) & CAP(SYS_BOOT));
+	C_EQUAL(0, victim_finish(v));
+	return 0;
+}
+
+TEST_F(user, the_bounding_set_of_the_caller_stays_in_force)
+{
+	ASSERT_EQ(0, image_of(&self->v, "plain"));
+	ASSERT_EQ(0, in_child(&self->v, restart_with_less_bounding, 0));
+}
+
+CKPT_TEST_MAIN
