@@ -1029,14 +1029,6 @@ REFUSED(syscall_user_dispatch, "dispatch")
 	V_SYS(prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_OFF, 0, 0, 0));
 }
 
-REFUSED(faults_on_reading_the_time_stamp_counter, "TSC")
-{
-	if (prctl(PR_SET_TSC, PR_TSC_SIGSEGV))
-		victim_lacks();
-	victim_ready();
-	V_SYS(prctl(PR_SET_TSC, PR_TSC_ENABLE));
-}
-
 REFUSED(port_permissions, "port")
 {
 	if (ioperm(0x80, 1, 1))

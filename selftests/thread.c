@@ -738,6 +738,17 @@ static void *slack_thread(void *arg)
 	return NULL;
 }
 
+SURVIVES(thread, faults_on_reading_the_time_stamp_counter_stay)
+{
+	int mode = 0;
+
+	V_SYS(prctl(PR_SET_TSC, PR_TSC_SIGSEGV));
+	victim_ready();
+	V_SYS(prctl(PR_GET_TSC, &mode));
+	V_EQUAL(PR_TSC_SIGSEGV, mode);
+	V_SYS(prctl(PR_SET_TSC, PR_TSC_ENABLE));
+}
+
 SURVIVES(thread, timer_slack_stays)
 {
 	pthread_t thread;
