@@ -577,6 +577,25 @@ SURVIVES(memory, a_private_mapping_beyond_the_end_of_its_file_survives)
 	V_CHECK(!readable(area + 4 * PAGE));
 }
 
+/* A page of zeros in front of a file's contents is not the same as none. */
+SURVIVES(memory, zeros_written_over_a_mapped_file_stay)
+{
+	int fd = V_SYS(memfd_create("zeros", 0));
+	char *area, *mem;
+
+	make_file("contents", 2 * PAGE, 1);
+	area = map_file("contents", 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, 0);
+	memset(area, 0, PAGE);
+	V_CHECK(pwrite(fd, "original", 8, 0) == 8);
+	mem = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	V_CHECK(mem != MAP_FAILED);
+	memset(mem, 0, PAGE);
+	victim_ready();
+	V_CHECK(all_zero(area, PAGE));
+	V_CHECK(!all_zero(area + PAGE, PAGE));
+	V_CHECK(all_zero(mem, PAGE));
+}
+
 /* ---- shared memory ---- */
 
 SURVIVES(memory, shared_anonymous_memory_keeps_its_contents)

@@ -580,6 +580,7 @@ TEST_F(syscall, a_killed_process_does_nothing_after_the_checkpoint)
 	int fd;
 
 	ASSERT_EQ(0, victim_start(&self->v, "counter"));
+	ASSERT_TRUE(WAIT_FOR(victim_word(&self->v, 0) > 10));
 	ASSERT_EQ(0, victim_checkpoint(&self->v, CHECKPOINT_KILL));
 	ASSERT_TRUE(WAIT_FOR(victim_reap(&self->v)));
 	snprintf(path, sizeof(path), "%s/count", self->v.dir);

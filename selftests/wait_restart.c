@@ -30,7 +30,7 @@
 
 #define WAIT_MS			2000
 #define SHORT_WAIT_MS		1000
-#define LATE_MS			100
+#define LATE_MS			250
 /* Socket time-outs count timer ticks, the first of which may be a short one. */
 #define EARLY_MS		30
 #define INTERRUPTIONS		50

@@ -169,26 +169,21 @@ void touch_all_memory(void)
 /* ---- victims ---- */
 
 static int null_fd;
-static volatile sig_atomic_t asked;
-
-static void ask(int sig)
-{
-	(void)sig;
-	asked = 1;
-}
-
 static void __attribute__((noreturn)) be_victim(char **argv)
 {
 	size_t size = strtoul(argv[2], NULL, 0);
 	enum page_kind kind = strtoul(argv[3], NULL, 0);
 	void *memory = fresh_memory(size, kind);
+	sigset_t verify;
+	int sig;
 
 	prctl(PR_SET_NAME, "victim");
-	signal(SIGUSR1, ask);
+	sigemptyset(&verify);
+	sigaddset(&verify, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &verify, NULL);
 	fill_memory(memory, size);
 	close(3);
-	while (!asked)
-		pause();
+	sigwait(&verify, &sig);
 	_exit(memory_is_filled(memory, size) ? 0 : 1);
 }
 

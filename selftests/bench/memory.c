@@ -67,7 +67,6 @@ static double time_restart(struct victim *v, int image, struct checkpoint_stats 
 {
 	uint64_t start;
 
-	victim_kill(v);
 	if (lseek(image, 0, SEEK_SET))
 		die("lseek");
 	start = now_ns();
@@ -91,6 +90,7 @@ static void measure(struct times *t, struct victim *v, const void *memory, bool 
 	if (!odd)
 		write = time_write(plain, memory, t->image_size);
 
+	victim_kill(v);
 	if (odd)
 		read = time_read(plain, t->image_size, v->kind);
 	restart = time_restart(v, image, &restored);
@@ -261,6 +261,7 @@ static void measure_kernel_memory(size_t size, enum page_kind kind)
 		time_checkpoint(&v, image, &saved);
 		sample_add(&checkpoint, sampler_stop());
 
+		victim_kill(&v);
 		sampler_start();
 		time_restart(&v, image, &restored);
 		sample_add(&restart, sampler_stop());
