@@ -26,8 +26,8 @@ all: kernel tools images
 
 host_packages := bc bison bsdextrautils build-essential ca-certificates cpio \
 	debian-archive-keyring e2fsprogs fakeroot flex git kmod libelf-dev \
-	libssl-dev linux-source-6.12 mmdebstrap pkg-config python3 \
-	qemu-system-x86 rsync sparse uidmap xz-utils
+	libssl-dev libxxhash-dev linux-source-6.12 mmdebstrap pkg-config \
+	python3 qemu-system-x86 rsync sparse uidmap xz-utils
 
 packages_done := $(BUILD)/packages
 $(packages_done): Makefile

@@ -155,12 +155,17 @@ struct ckpt_record {
 	uint16_t flags;		/* CKPT_REC_F_* */
 };
 
+/*
+ * Pages that follow each other in memory. Only those of kind CKPT_RUN_DATA have
+ * contents in the image; of the others, offset and hash are 0 and data is NULL.
+ */
 struct ckpt_page_run {
-	uint64_t addr;		/* of the first page */
-	uint64_t offset;	/* of its contents from the beginning of the image */
+	uint64_t addr;		/* of the first page, or offset in the object; bytes */
+	uint64_t offset;	/* of their contents from the beginning of the image */
 	const void *data;	/* their contents, NULL with CKPT_IMAGE_SKIP_DATA */
-	uint32_t nr_pages;
-	uint32_t crc;
+	uint64_t hash;		/* XXH64 of their contents */
+	uint32_t nr_pages;	/* of ckpt_header.page_size bytes */
+	uint32_t kind;		/* CKPT_RUN_* */
 };
 
 /* ckpt_image_open() flags */

@@ -6,6 +6,8 @@
 #ifndef CKPT_IMAGE_TEST_H
 #define CKPT_IMAGE_TEST_H
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 #include <linux/checkpoint_image.h>
 
 #include "ckpt_test.h"
@@ -129,18 +131,10 @@ static inline uint32_t rec_crc(struct ckpt_rec *rec)
 static inline uint32_t chain_crc(struct image *img)
 {
 	uint32_t crc = 0;
-	unsigned int j;
 	int i;
 
-	for (i = 0; i < img->nr - 1; i++) {
-		struct ckpt_rec *rec = rec_at(img, i);
-		struct ckpt_pages *pages = (void *)(rec + 1);
-
-		crc = crc32c(crc, &rec->crc, 4);
-		for (j = 0; rec->type == CKPT_REC_PAGES && j < pages->nr_runs &&
-		     sizeof(*pages) + (j + 1) * sizeof(pages->runs[0]) <= rec->length; j++)
-			crc = crc32c(crc, &pages->runs[j].crc, 4);
-	}
+	for (i = 0; i < img->nr - 1; i++)
+		crc = crc32c(crc, &rec_at(img, i)->crc, 4);
 	return crc;
 }
 
@@ -149,7 +143,10 @@ static inline struct ckpt_trailer_end *trailer_end(struct image *img)
 	return (void *)(img->data + img->len - sizeof(struct ckpt_trailer_end));
 }
 
-/* Make all checksums right again, after a change that leaves the records there. */
+/*
+ * Make all checksums but those of pages right again, after a change that leaves the
+ * records there.
+ */
 static inline void seal(struct image *img)
 {
 	int i;
@@ -161,29 +158,66 @@ static inline void seal(struct image *img)
 }
 
 /*
- * Put a record behind the header.  It takes one page, so that page contents stay
- * page-aligned.
+ * Put a record of zeros before record @nr, which is not behind PAGES records or is
+ * the trailer.  It takes one page, so that page contents stay page-aligned.
  */
-static inline void insert_record(struct image *img, uint32_t type, uint16_t version, uint16_t flags)
+static inline struct ckpt_rec *insert_page(struct image *img, int nr, uint32_t type)
 {
-	size_t at = img->off[1], i;
-	struct ckpt_trailer *trailer;
-	struct ckpt_rec *rec = (void *)(img->data + at);
+	struct ckpt_trailer *trailer = payload_at(img, img->nr - 1);
+	struct ckpt_rec *rec = rec_at(img, nr);
+	size_t i, at = img->off[nr];
 
-	memmove(img->data + at + PAGE, img->data + at, img->len - at);
-	memset(rec, 0, PAGE);
-	rec->type = type;
-	rec->version = version;
-	rec->flags = flags;
-	rec->length = PAGE - sizeof(*rec);
-	img->len += PAGE;
-	index_image(img);
-	trailer = payload_at(img, img->nr - 1);
 	for (i = 0; i < trailer->nr_index; i++)
-		trailer->index[i].offset += PAGE;
+		if (trailer->index[i].offset >= at)
+			trailer->index[i].offset += PAGE;
 	trailer_end(img)->nr_records++;
 	trailer_end(img)->image_bytes += PAGE;
 	trailer_end(img)->trailer_offset += PAGE;
+	memmove(img->data + at + PAGE, img->data + at, img->len - at);
+	img->len += PAGE;
+	memset(rec, 0, PAGE);
+	rec->type = type;
+	rec->version = 1;
+	rec->length = PAGE - sizeof(*rec);
+	index_image(img);
+	return rec;
+}
+
+/* Put a record behind the header. */
+static inline void insert_record(struct image *img, uint32_t type, uint16_t version, uint16_t flags)
+{
+	struct ckpt_rec *rec = insert_page(img, 1, type);
+
+	rec->version = version;
+	rec->flags = flags;
+	seal(img);
+}
+
+/* Put a PAGES record of one run without contents behind the others. */
+static inline void insert_run(struct image *img, const struct ckpt_run *run)
+{
+	uint32_t mm = rec_at(img, find_rec(img, CKPT_REC_MM, 0))->objref;
+	struct ckpt_rec *rec = insert_page(img, img->nr - 1, CKPT_REC_PAGES);
+	struct ckpt_rec *last = rec_at(img, img->nr - 1);
+	struct ckpt_pages *pages = (void *)(rec + 1);
+	struct ckpt_trailer *trailer = (void *)(last + 1);
+	struct ckpt_index *index = &trailer->index[trailer->nr_index++];
+
+	rec->objref = mm;
+	pages->nr_runs = 1;
+	pages->data_offset = rec->length;
+	pages->runs[0] = *run;
+
+	memmove(index + 1, index, sizeof(struct ckpt_trailer_end));
+	*index = (struct ckpt_index) {
+		.offset = (uint8_t *)rec - img->data,
+		.objref = mm,
+		.first = run->addr,
+		.last = run->addr + (run->nr_pages - 1) * PAGE,
+	};
+	last->length += sizeof(*index);
+	img->len += sizeof(*index);
+	trailer_end(img)->image_bytes += sizeof(*index);
 	seal(img);
 }
 

@@ -64,9 +64,6 @@
 #ifndef __printf
 #define __printf(a, b)	__attribute__((format(printf, a, b)))
 #endif
-#ifndef noinline
-#define noinline	__attribute__((noinline))
-#endif
 
 /* An emulated machine with all debugging on is very slow. */
 #undef TEST_TIMEOUT_DEFAULT

@@ -23,6 +23,9 @@
 
 #define PATTERN_ADDR	0x20000000UL
 #define PATTERN_PAGES	5
+/* memory that is never touched, between the program and its libraries */
+#define EMPTY_ADDR	0x600000000000UL
+#define EMPTY_PAGES	1024
 
 static uint64_t pattern(size_t i)
 {
@@ -44,7 +47,7 @@ VICTIM(rich)
 	struct itimerspec posix = { .it_value.tv_sec = 1000, .it_interval.tv_sec = 1 };
 	struct itimerval it = { .it_value.tv_sec = 1000, .it_interval.tv_sec = 7 };
 	char path[128], stack[8192];
-	uint64_t *area, all = ~0ULL;
+	uint64_t *area, *empty, all = ~0ULL;
 	stack_t alt = { .ss_sp = stack, .ss_size = sizeof(stack) };
 	pthread_t thread;
 	int fd, id;
@@ -55,6 +58,9 @@ VICTIM(rich)
 	V_CHECK((uintptr_t)area == PATTERN_ADDR);
 	for (i = 0; i < PATTERN_PAGES * PAGE / 8; i++)
 		area[i] = pattern(i);
+	empty = mmap((void *)EMPTY_ADDR, EMPTY_PAGES * PAGE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	V_CHECK((uintptr_t)empty == EMPTY_ADDR);
 	snprintf(path, sizeof(path), "%s/file", victim_dir);
 	fd = V_SYS(open(path, O_RDWR | O_CREAT, 0644));
 	V_CHECK(write(fd, "contents", 8) == 8);
@@ -79,6 +85,8 @@ VICTIM(rich)
 	victim_ready();
 	for (i = 0; i < PATTERN_PAGES * PAGE / 8; i++)
 		V_EQUAL(pattern(i), area[i]);
+	for (i = 0; i < EMPTY_PAGES * PAGE / 8; i++)
+		V_EQUAL(0, empty[i]);
 }
 
 /* ---- fixture: the image of a dead process ---- */
@@ -239,9 +247,15 @@ TEST_F(image, pages_are_aligned_in_order_and_complete)
 			EXPECT_EQ(0, run->addr % PAGE);
 			EXPECT_LE(end, run->addr);
 			EXPECT_LT(0, run->nr_pages);
-			EXPECT_GE(CKPT_RUN_MAX_PAGES, run->nr_pages);
-			EXPECT_EQ(crc32c(0, data, len), run->crc);
+			EXPECT_EQ(0, run->reserved);
 			end = run->addr + len;
+			if (run->kind == CKPT_RUN_ZERO) {
+				EXPECT_EQ(0, run->hash);
+				continue;
+			}
+			EXPECT_EQ(CKPT_RUN_DATA, run->kind);
+			EXPECT_GE(CKPT_RUN_MAX_PAGES, run->nr_pages);
+			EXPECT_EQ(XXH64(data, len, 0), run->hash);
 			sum += run->nr_pages;
 			/* the contents the victim put there */
 			for (k = 0; k < len; k += 8) {
@@ -286,6 +300,20 @@ TEST_F(image, an_image_sealed_again_is_the_same_and_restarts)
 	memcpy(copy, self->img.data, self->img.len);
 	seal(&self->img);
 	ASSERT_EQ(0, memcmp(copy, self->img.data, self->img.len));
+	ASSERT_EQ(self->v.pid, try_image(&self->v, &self->img, 0))
+		show_log(self->v.log);
+	ASSERT_EQ(0, victim_finish(&self->v));
+}
+
+TEST_F(image, a_long_run_of_zeros_is_restored)
+{
+	struct ckpt_run run = {
+		.addr = EMPTY_ADDR,
+		.nr_pages = EMPTY_PAGES,
+		.kind = CKPT_RUN_ZERO,
+	};
+
+	insert_run(&self->img, &run);
 	ASSERT_EQ(self->v.pid, try_image(&self->v, &self->img, 0))
 		show_log(self->v.log);
 	ASSERT_EQ(0, victim_finish(&self->v));
@@ -674,7 +702,43 @@ HOSTILE(pages_in_no_run, true, CKPT_REC_PAGES, 0, p.pages->nr_runs = 0)
 HOSTILE(pages_in_too_many_runs, true, CKPT_REC_PAGES, 0, p.pages->nr_runs = 0xffffffff)
 HOSTILE(pages_without_end, true, CKPT_REC_PAGES, 0,
 	p.pages->runs[0].nr_pages = p.pages->nr_pages = 0x7fffffff)
+HOSTILE(pages_of_unknown_kind, true, CKPT_REC_PAGES, 0, p.pages->runs[0].kind = 77)
+HOSTILE(pages_with_reserved_field, true, CKPT_REC_PAGES, 0, p.pages->runs[0].reserved = 1)
 HOSTILE(pages_whose_data_are_elsewhere, true, CKPT_REC_PAGES, 0, p.pages->data_offset += PAGE)
+
+/* Runs without contents: what is wrong with one of zeros that is all right else. */
+#define HOSTILE_RUN(name, text, change)					\
+	TEST_F(image, hostile_run_##name)				\
+	{								\
+		struct ckpt_run run = {					\
+			.addr = EMPTY_ADDR,				\
+			.nr_pages = EMPTY_PAGES,			\
+			.kind = CKPT_RUN_ZERO,				\
+		};							\
+		long ret;						\
+									\
+		change;							\
+		insert_run(&self->img, &run);				\
+		ret = try_image(&self->v, &self->img, RESTART_LEAVE_STOPPED); \
+		end_restarted(&self->v, ret);				\
+		EXPECT_EQ(-EBADMSG, ret);				\
+		EXPECT_NE(NULL, strstr(self->v.log, text))		\
+			show_log(self->v.log);				\
+		EXPECT_EQ(-1, kill(self->v.pid, 0));			\
+	}
+
+HOSTILE_RUN(of_no_kind, "bad page table", run.kind = 0)
+HOSTILE_RUN(of_unknown_kind, "bad page table", run.kind = CKPT_RUN_PARENT + 1)
+HOSTILE_RUN(of_a_parent_in_a_full_image, "bad page table", run.kind = CKPT_RUN_PARENT)
+HOSTILE_RUN(with_reserved_field, "bad page table", run.reserved = 1)
+HOSTILE_RUN(of_zeros_with_a_checksum, "bad page table", run.hash = 1)
+HOSTILE_RUN(of_no_pages, "bad page table", run.nr_pages = 0)
+HOSTILE_RUN(beyond_the_last_address, "bad page table", run.addr = -PAGE)
+HOSTILE_RUN(in_no_mapping, "where there is no private memory", run.addr -= PAGE)
+HOSTILE_RUN(longer_than_its_mapping, "where there is no private memory", run.nr_pages++)
+HOSTILE_RUN(over_everything, "where there is no private memory", run.nr_pages = 0xffffffff)
+HOSTILE_RUN(in_the_kernel, "where there is no private memory",
+	    run.addr = KERNEL_ADDRESS; run.nr_pages = 1)
 
 /* shared memory */
 HOSTILE(shared_memory_without_end, false, CKPT_REC_SHMEM, 0, p.shmem->size = 1ULL << 62)

@@ -424,7 +424,7 @@ TEST_F(memory, sealed_memory_stays_sealed)
 
 /* ---- stack and heap ---- */
 
-static int noinline sum_up(int depth, volatile char *deepest)
+static int __attribute_noinline__ sum_up(int depth, volatile char *deepest)
 {
 	volatile char frame[1000];
 	int i, sum = 0;
@@ -447,7 +447,7 @@ SURVIVES(memory, the_stack_keeps_its_contents)
 	V_EQUAL(300, sum_up(300, NULL));
 }
 
-static void noinline use_stack(size_t bytes)
+static void __attribute_noinline__ use_stack(size_t bytes)
 {
 	volatile char *low = __builtin_alloca(bytes);
 	size_t i;

@@ -42,7 +42,7 @@ enum state {
  * @state:	  what has been read
  * @offset:	  bytes of the image read or skipped
  * @metadata:	  bytes of metadata payload so far
- * @chain:	  running crc32c over all checksums
+ * @chain:	  running crc32c over the checksums of the records
  * @header:	  the header
  * @record:	  the record given out last
  * @payload:	  its payload
@@ -51,7 +51,7 @@ enum state {
  * @nr_runs:	  how many of them there are, 0 after any other record
  * @next_run:	  the next one to give out
  * @run:	  the one given out last
- * @data:	  contents of its pages
+ * @data:	  contents of its pages, if it has any
  * @data_space:	  size of that buffer
  * @index:	  the page index, built while reading, to compare with the trailer's
  * @nr_index:	  its length
@@ -259,6 +259,30 @@ static int read_metadata(struct ckpt_image *image, const struct ckpt_rec *rec)
 	return 0;
 }
 
+/* Check one run, but for its address. */
+static int check_run(struct ckpt_image *image, uint32_t i, const struct ckpt_run *run)
+{
+	const bool is_data = run->kind == CKPT_RUN_DATA;
+
+	if (!is_data && run->kind != CKPT_RUN_ZERO && run->kind != CKPT_RUN_PARENT)
+		return fail_record(image, EBADMSG, "run %" PRIu32 ": unknown kind %u",
+				   i, run->kind);
+	if (run->kind == CKPT_RUN_PARENT && !image->header.sequence)
+		return fail_record(image, EBADMSG,
+				   "run %" PRIu32 ": pages of a parent, which a full image has not",
+				   i);
+	if (!run->nr_pages || (is_data && run->nr_pages > CKPT_RUN_MAX_PAGES))
+		return fail_record(image, EBADMSG, "run %" PRIu32 ": %" PRIu32 " pages",
+				   i, run->nr_pages);
+	if (run->reserved)
+		return fail_record(image, EBADMSG,
+				   "run %" PRIu32 ": the reserved field is not zero", i);
+	if (!is_data && run->hash)
+		return fail_record(image, EBADMSG,
+				   "run %" PRIu32 ": a checksum without contents", i);
+	return 0;
+}
+
 /* Check the runs of a PAGES record and prepare for reading their pages. */
 static int begin_runs(struct ckpt_image *image, const struct ckpt_pages *pages)
 {
@@ -270,16 +294,16 @@ static int begin_runs(struct ckpt_image *image, const struct ckpt_pages *pages)
 	for (i = 0; i < pages->nr_runs; i++) {
 		const struct ckpt_run *run = &pages->runs[i];
 
-		if (!run->nr_pages || run->nr_pages > CKPT_RUN_MAX_PAGES)
-			return fail_record(image, EBADMSG, "run %" PRIu32 ": %" PRIu32 " pages",
-					   i, run->nr_pages);
+		if (check_run(image, i, run))
+			return -1;
 		if (run->addr % page_size || (i && run->addr < end) ||
 		    run->addr > UINT64_MAX - run->nr_pages * page_size)
 			return fail_record(image, EBADMSG,
 					   "run %" PRIu32 ": bad address 0x%" PRIx64,
 					   i, (uint64_t)run->addr);
 		end = run->addr + run->nr_pages * page_size;
-		sum += run->nr_pages;
+		if (run->kind == CKPT_RUN_DATA)
+			sum += run->nr_pages;
 	}
 	if (sum != nr_pages || nr_pages > CKPT_PAGES_MAX_PAGES ||
 	    image->record.length != pages->data_offset + nr_pages * page_size)
@@ -608,11 +632,33 @@ const char *ckpt_image_error(const struct ckpt_image *image)
 	return NULL;
 }
 
+/* Read the contents of @image->run, or pass over them. */
+static int read_run(struct ckpt_image *image)
+{
+	struct ckpt_page_run *run = &image->run;
+	const uint64_t size = (uint64_t)run->nr_pages * image->header.page_size;
+	uint64_t hash;
+
+	run->offset = image->offset;
+	if (image->flags & CKPT_IMAGE_SKIP_DATA)
+		return skip(image, size);
+	if (reserve(image, &image->data, &image->data_space, size) ||
+	    read_exact(image, image->data, size))
+		return -1;
+	hash = lcr_xxh64(image->data, size);
+	if (hash != run->hash)
+		return fail_record(image, EBADMSG,
+				   "pages at address 0x%" PRIx64 " (offset %" PRIu64
+				   ") damaged: checksum 0x%016" PRIx64
+				   ", should be 0x%016" PRIx64,
+				   run->addr, run->offset, hash, run->hash);
+	run->data = image->data;
+	return 0;
+}
+
 int ckpt_image_next_run(struct ckpt_image *image, const struct ckpt_page_run **run)
 {
 	const struct ckpt_run *next;
-	uint64_t size;
-	uint32_t crc;
 
 	if (image->state == STATE_FAILED) {
 		errno = image->error_errno;
@@ -621,31 +667,14 @@ int ckpt_image_next_run(struct ckpt_image *image, const struct ckpt_page_run **r
 	if (image->next_run >= image->nr_runs)
 		return 0;
 	next = &image->runs[image->next_run];
-	size = (uint64_t)next->nr_pages * image->header.page_size;
 	image->run = (struct ckpt_page_run){
 		.addr = next->addr,
-		.offset = image->offset,
+		.hash = next->hash,
 		.nr_pages = next->nr_pages,
-		.crc = next->crc,
+		.kind = next->kind,
 	};
-	if (image->flags & CKPT_IMAGE_SKIP_DATA) {
-		if (skip(image, size))
-			return -1;
-	} else {
-		if (reserve(image, &image->data, &image->data_space, size) ||
-		    read_exact(image, image->data, size))
-			return -1;
-		crc = ~lcr_crc32c(LCR_CRC32C_INIT, image->data, size);
-		if (crc != next->crc)
-			return fail_record(image, EBADMSG,
-					   "pages at address 0x%" PRIx64
-					   " (offset %" PRIu64 ") damaged: checksum 0x%08" PRIx32
-					   ", should be 0x%08" PRIx32,
-					   (uint64_t)next->addr, image->run.offset,
-					   crc, next->crc);
-		image->run.data = image->data;
-	}
-	image->chain = lcr_crc32c(image->chain, &next->crc, sizeof(next->crc));
+	if (next->kind == CKPT_RUN_DATA && read_run(image))
+		return -1;
 	image->next_run++;
 	*run = &image->run;
 	return 1;

@@ -79,6 +79,10 @@ void lcr_save_discard(struct lcr_save *save);
 uint32_t lcr_crc32c(uint32_t crc, const void *data, size_t size);
 uint32_t lcr_crc32c_portable(uint32_t crc, const void *data, size_t size);
 
+/* xxh64.c */
+
+uint64_t lcr_xxh64(const void *data, size_t size);
+
 /* records.c */
 
 /**

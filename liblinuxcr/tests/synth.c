@@ -94,14 +94,15 @@ void synth_pages(struct synth *synth, uint32_t objref, const struct ckpt_run *ru
 	struct ckpt_pages *pages;
 
 	for (i = 0; i < nr_runs; i++)
-		nr_pages += runs[i].nr_pages;
+		if (runs[i].kind == CKPT_RUN_DATA)
+			nr_pages += runs[i].nr_pages;
 	synth->index[synth->nr_index++] = (struct ckpt_index){
 		.offset = offset,
 		.objref = objref,
 		.nr_pages = nr_pages,
 		.first = runs[0].addr,
 		.last = runs[nr_runs - 1].addr +
-			(runs[nr_runs - 1].nr_pages - 1) * page_size,
+			(runs[nr_runs - 1].nr_pages - 1ULL) * page_size,
 	};
 	begin_record(synth, CKPT_REC_PAGES, objref,
 		     data - offset - sizeof(struct ckpt_rec) + nr_pages * page_size);
@@ -175,15 +176,14 @@ void synth_fix_crc(struct synth *synth)
 			size_t size = (size_t)pages->runs[r].nr_pages *
 				      synth->header.page_size;
 
+			if (pages->runs[r].kind != CKPT_RUN_DATA)
+				continue;
 			if (size > (size_t)(synth->data + synth->size - data))
-				return;
-			pages->runs[r].crc = ~lcr_crc32c_portable(LCR_CRC32C_INIT, data,
-								  size);
+				break;		/* forged too */
+			pages->runs[r].hash = lcr_xxh64(data, size);
 			data += size;
 		}
 		crc = chain(crc, crc_record(rec, sizeof(*rec) + pages->data_offset));
-		for (r = 0; r < pages->nr_runs; r++)
-			crc = chain(crc, pages->runs[r].crc);
 	}
 }
 
@@ -252,11 +252,12 @@ void synth_process(struct synth *synth)
 		{ .fd = 7, .file = 22, .flags = CKPT_FD_CLOEXEC },
 	};
 	const struct ckpt_run first[] = {
-		{ .addr = 0x10000000, .nr_pages = 1 },
-		{ .addr = 0x10002000, .nr_pages = 2 },
+		{ .addr = 0x10000000, .nr_pages = 1, .kind = CKPT_RUN_DATA },
+		{ .addr = 0x10002000, .nr_pages = 2, .kind = CKPT_RUN_DATA },
 	};
 	const struct ckpt_run second[] = {
-		{ .addr = 0x10100000, .nr_pages = 1 },
+		{ .addr = 0x10100000, .nr_pages = 600, .kind = CKPT_RUN_ZERO },
+		{ .addr = 0x10400000, .nr_pages = 1, .kind = CKPT_RUN_DATA },
 	};
 	unsigned int i;
 
@@ -281,7 +282,7 @@ void synth_process(struct synth *synth)
 		synth_record(synth, CKPT_REC_FD, 11, &fds[i], sizeof(fds[i]));
 	synth_record(synth, CKPT_REC_FS, 12, &fs, sizeof(fs));
 	synth_pages(synth, 10, first, 2, 0xaa);
-	synth_pages(synth, 10, second, 1, 0xbb);
+	synth_pages(synth, 10, second, 2, 0xbb);
 	synth_trailer(synth);
 }
 

@@ -40,12 +40,12 @@ void synth_free(struct synth *synth);
 void synth_header(struct synth *synth);
 void synth_record(struct synth *synth, uint32_t type, uint32_t objref,
 		  const void *payload, size_t size);
-/* One byte of @fill is in every page of the runs */
+/* One byte of @fill is in every page of the runs of kind CKPT_RUN_DATA */
 void synth_pages(struct synth *synth, uint32_t objref, const struct ckpt_run *runs,
 		 unsigned int nr_runs, uint8_t fill);
 void synth_trailer(struct synth *synth);
 
-/* An image of a process with two threads, three files and some pages */
+/* An image of a process with two threads, three files, and some pages in two records */
 void synth_process(struct synth *synth);
 
 /* Compute the checksums of the image again, so that only other checks can fail */

@@ -68,6 +68,13 @@ static bool crc_is_castagnoli(void)
 	return true;
 }
 
+static bool hash_is_xxh64(void)
+{
+	CHECK(lcr_xxh64("", 0) == 0xef46db3751d8e999);
+	CHECK(lcr_xxh64("123456789", 9) == 0x8cb841db40e6ae83);
+	return true;
+}
+
 static bool whole_image_is_verified(void)
 {
 	struct synth synth;
@@ -86,7 +93,7 @@ static bool records_and_pages_are_given_out(void)
 {
 	const struct ckpt_page_run *run;
 	const struct ckpt_record *record;
-	unsigned int number = 0, pages = 0;
+	unsigned int number = 0, pages = 0, zeros = 0;
 	struct ckpt_image *image;
 	struct synth synth;
 	int fd, ret;
@@ -110,9 +117,16 @@ static bool records_and_pages_are_given_out(void)
 		if (record->type != CKPT_REC_PAGES)
 			continue;
 		while ((ret = ckpt_image_next_run(image, &run)) > 0) {
+			CHECK(run->addr >= 0x10000000);
+			if (run->kind == CKPT_RUN_ZERO) {
+				CHECK(!run->data && !run->hash);
+				CHECK(run->addr == 0x10100000);
+				zeros += run->nr_pages;
+				continue;
+			}
+			CHECK(run->kind == CKPT_RUN_DATA);
 			CHECK(!memcmp(run->data, synth.data + run->offset,
 				      (size_t)run->nr_pages * 4096));
-			CHECK(run->addr >= 0x10000000);
 			pages += run->nr_pages;
 		}
 		CHECK(ret == 0);
@@ -120,7 +134,7 @@ static bool records_and_pages_are_given_out(void)
 	CHECK(ret == 0);
 	CHECK(errno == EXDEV, "errno is left alone");
 	CHECK(!ckpt_image_error(image));
-	CHECK(number == synth.nr_records && pages == 4);
+	CHECK(number == synth.nr_records && pages == 4 && zeros == 600);
 	CHECK(ckpt_image_next(image, &record) == 0, "the end stays the end");
 	ckpt_image_close(image);
 	close(fd);
@@ -479,9 +493,15 @@ static bool bad_runs_are_refused(void)
 	synth_process(&synth);
 	pages_of(&synth)->runs[0].nr_pages = 0;
 	CHECK(verify_forged(&synth) == EBADMSG);
+	CHECK(strstr(message, "run 0: 0 pages"), "%s", message);
 	synth_process(&synth);
 	pages_of(&synth)->runs[0].nr_pages = CKPT_RUN_MAX_PAGES + 1;
 	CHECK(verify_forged(&synth) == EBADMSG);
+	CHECK(strstr(message, "run 0: 513 pages"), "%s", message);
+	synth_process(&synth);
+	pages_of(&synth)->runs[1].reserved = 1;
+	CHECK(verify_forged(&synth) == EBADMSG);
+	CHECK(strstr(message, "run 1: the reserved field"), "%s", message);
 	synth_process(&synth);
 	pages_of(&synth)->nr_pages = 4;
 	CHECK(verify_forged(&synth) == EBADMSG);
@@ -492,6 +512,84 @@ static bool bad_runs_are_refused(void)
 	synth_process(&synth);
 	pages_of(&synth)->data_offset -= 8;
 	CHECK(verify_forged(&synth) == EBADMSG);
+	return true;
+}
+
+/* An image with nothing but one record of one run */
+static int verify_run(const struct ckpt_run *run, bool parent)
+{
+	struct synth synth;
+
+	synth_init(&synth);
+	synth.header.parent_uuid[0] = parent;
+	synth.header.sequence = parent;
+	synth_header(&synth);
+	synth_pages(&synth, 1, run, 1, 1);
+	synth_trailer(&synth);
+	return verify_forged(&synth);
+}
+
+static bool runs_without_contents_are_read(void)
+{
+	struct ckpt_run run = {
+		.addr = 0x10000000, .nr_pages = 0xffffffff, .kind = CKPT_RUN_ZERO,
+	};
+
+	CHECK(!verify_run(&run, false), "%s", message);
+	CHECK(!verify_run(&run, true), "%s", message);
+	run.kind = CKPT_RUN_PARENT;
+	CHECK(!verify_run(&run, true), "%s", message);
+	return true;
+}
+
+static bool bad_runs_without_contents_are_refused(void)
+{
+	const struct ckpt_run zero = {
+		.addr = 0x10000000, .nr_pages = 3, .kind = CKPT_RUN_ZERO,
+	};
+	static const uint16_t unknown[] = { 0, CKPT_RUN_PARENT + 1, 0xffff };
+	struct ckpt_run run;
+	size_t i;
+
+	run = zero;
+	run.hash = 1;
+	CHECK(verify_run(&run, false) == EBADMSG);
+	CHECK(strstr(message, "run 0: a checksum without contents"), "%s", message);
+	run = zero;
+	run.reserved = 0x8000;
+	CHECK(verify_run(&run, false) == EBADMSG);
+	CHECK(strstr(message, "run 0: the reserved field"), "%s", message);
+	run = zero;
+	run.nr_pages = 0;
+	CHECK(verify_run(&run, false) == EBADMSG);
+	CHECK(strstr(message, "run 0: 0 pages"), "%s", message);
+	run = zero;
+	run.addr = -0x2000UL;
+	CHECK(verify_run(&run, false) == EBADMSG);
+	CHECK(strstr(message, "run 0: bad address"), "%s", message);
+	run = zero;
+	run.kind = CKPT_RUN_PARENT;
+	CHECK(verify_run(&run, false) == EBADMSG);
+	CHECK(strstr(message, "run 0: pages of a parent"), "%s", message);
+	for (i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
+		run.kind = unknown[i];
+		CHECK(verify_run(&run, true) == EBADMSG);
+		CHECK(strstr(message, "run 0: unknown kind"), "%s", message);
+	}
+	return true;
+}
+
+static bool only_pages_of_data_are_counted(void)
+{
+	struct synth synth;
+	struct ckpt_pages *pages;
+
+	synth_process(&synth);
+	pages = (void *)(synth_rec(&synth, synth.nr_records - 2) + 1);
+	CHECK(pages->nr_pages == 1 && pages->runs[0].kind == CKPT_RUN_ZERO);
+	pages->nr_pages += pages->runs[0].nr_pages;
+	CHECK(verify_forged(&synth) == EBADMSG);
+	CHECK(strstr(message, "disagree"), "%s", message);
 	return true;
 }
 
@@ -533,7 +631,9 @@ static bool bad_trailers_are_refused(void)
 
 static bool records_out_of_order_are_refused(void)
 {
-	const struct ckpt_run run = { .addr = 0x1000, .nr_pages = 1 };
+	const struct ckpt_run run = {
+		.addr = 0x1000, .nr_pages = 1, .kind = CKPT_RUN_DATA,
+	};
 	const struct ckpt_fd fd = { .fd = 1 };
 	struct synth synth;
 
@@ -609,6 +709,8 @@ int main(void)
 	static const struct test tests[] = {
 		{ "the checksum is CRC-32C, with and without the instruction",
 		  crc_is_castagnoli },
+		{ "the checksum of pages is XXH64",
+		  hash_is_xxh64 },
 		{ "a whole image is verified",
 		  whole_image_is_verified },
 		{ "all records and pages are given out, in order",
@@ -645,6 +747,12 @@ int main(void)
 		  bad_headers_are_refused },
 		{ "bad page runs are refused",
 		  bad_runs_are_refused },
+		{ "runs without contents are read",
+		  runs_without_contents_are_read },
+		{ "bad runs without contents are refused",
+		  bad_runs_without_contents_are_refused },
+		{ "only pages with contents are counted",
+		  only_pages_of_data_are_counted },
 		{ "bad trailers are refused",
 		  bad_trailers_are_refused },
 		{ "records out of order are refused",

@@ -4,7 +4,7 @@
 # The tool ckpt: messages, exit statuses, signals, output for programs. The
 # kernel's part is played by fake_kernel.so.
 #
-#	test_tool.sh CKPT DIRECTORY-WITH-fake_kernel.so-AND-make_image
+#	test_tool.sh CKPT DIRECTORY-WITH-ckpt-AND-fake_kernel.so-AND-make_image
 
 ckpt=$(realpath "$1")
 tests=$(realpath "$2")
@@ -15,17 +15,19 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
 
-# fake [NAME=VALUE]... COMMAND...: with the kernel made up
+# fake [NAME=VALUE]... COMMAND...: with the kernel made up, and the ckpt that can
+# be told so: nothing is preloaded into one without shared libraries
 fake()
 {
-	env LD_PRELOAD="$tests/fake_kernel.so" "$@"
+	env LD_PRELOAD="$tests/fake_kernel.so" "${@/#"$ckpt"/"$tests/ckpt"}"
 }
 
 # start ... &: likewise, so that $! is the command and no signals are ignored, as
 # the shell does for background processes
 start()
 {
-	exec env --default-signal LD_PRELOAD="$tests/fake_kernel.so" "$@"
+	exec env --default-signal LD_PRELOAD="$tests/fake_kernel.so" \
+		"${@/#"$ckpt"/"$tests/ckpt"}"
 }
 
 # expect STATUS COMMAND...: runs it; its output goes to the files out and err
@@ -232,6 +234,26 @@ signals_end_save()
 	done
 }
 
+# --kill: what the checkpoint has stopped goes on if there is no image in the end
+signal_during_save_and_kill()
+{
+	local pid victim status
+
+	set +m
+	sleep 60 &
+	victim=$!
+	start FAKE_SLEEP=60 "$ckpt" save --kill $victim killed > out 2> err &
+	pid=$!
+	wait_for_image $pid && kill -STOP $victim && wait_for_state $victim T || return
+	kill -TERM $pid
+	wait $pid 2>/dev/null
+	status=$?
+	wait_for_state $victim S || return
+	kill -KILL $victim
+	wait $victim 2>/dev/null
+	[ $status -eq 143 ] && [ ! -e killed ]
+}
+
 check_reports()
 {
 	expect 0 fake "$ckpt" check $$ && says out 'can be checkpointed' && empty err &&
@@ -382,7 +404,7 @@ restart_passes_terminal()
 	expect 5 timeout 20 python3 terminal.py '
 		export LD_PRELOAD="'"$tests"'/fake_kernel.so"
 		export FAKE_COMMAND="sleep 0.2; echo READY; read x; echo got \$x; exit 5"
-		"'"$ckpt"'" restart image
+		"'"$tests"'/ckpt" restart image
 		status=$?
 		unset LD_PRELOAD
 		stty -a > /dev/null && echo terminal is back
@@ -399,12 +421,12 @@ info_shows_image()
 	expect 0 "$ckpt" info image && empty err &&
 	says out '^process    4711 synth, parent 1' && says out '^program    /usr/bin/synth' &&
 	says out '^threads    2: 4711 synth, 4712 wor\\x1bker$' &&
-	says out '4 pages (16.0 KiB)' && says out '/home/user/log  (write)' &&
+	says out '4 pages (16.0 KiB) in the image, 600 of zeros$' && says out '/home/user/log  (write)' &&
 	says out '/dev/pts/3  (read, write)' &&
 	says out "$(stat -c %s image) bytes in 22 records" || return
 	expect 0 "$ckpt" info --records image &&
-	says out 'VMA *400000-410000 r-xp /usr/bin/synth' && says out 'PAGES *3 pages in 2 runs' ||
-		return
+	says out 'VMA *400000-410000 r-xp /usr/bin/synth' && says out 'PAGES *3 pages in 2 runs, 10000000' &&
+	says out 'PAGES *1 page, 600 of zeros in 2 runs, 10100000' || return
 	"$ckpt" info - < image | grep -q 4711
 }
 
@@ -417,6 +439,7 @@ info_in_json()
 	json out "d['files'][2]['name'] == '/home/user/log' and d['files'][2]['cloexec']" &&
 	json out "d['threads'][1]['comm'] == 'wor\x1bker'" &&
 	json out "len(d['records']) == 22 and d['records'][-1]['name'] == 'TRAILER'" &&
+	json out "(d['pages'], d['pages_zero'], d['pages_parent']) == (4, 600, 0)" &&
 	json out "len(d['vmas']) == 2 and d['image_bytes'] == $(stat -c %s image)"
 }
 
@@ -488,7 +511,7 @@ run()
 }
 
 echo "KTAP version 1"
-echo "1..24"
+echo "1..25"
 run "wrong usage is told, with status 2" usage_errors
 run "every command has a help text" help_texts
 run "output that cannot be written is a failure" full_stdout
@@ -497,6 +520,7 @@ run "save writes a file only its owner can read" save_writes_file
 run "save writes to standard output" save_writes_stdout
 run "save shows the report and what to do" save_reports_failure
 run "a signal ends save and leaves no file behind" signals_end_save
+run "a signal ends save --kill and lets the process go on" signal_during_save_and_kill
 run "check tells what prevents a checkpoint" check_reports
 run "restart ends with the status of the process" restart_passes_status
 run "restart fails with status 125, the report and what to do" restart_reports_failure

@@ -16,6 +16,30 @@
 #define NR_BUCKETS		(1U << 12)
 
 /**
+ * struct page_counts - pages by what the image says of them
+ * @here:	their contents are in it
+ * @zero:	they hold only zeros
+ * @parent:	they are as in the parent image
+ */
+struct page_counts {
+	uint64_t here;
+	uint64_t zero;
+	uint64_t parent;
+};
+
+/**
+ * struct pages_item - what is kept of a PAGES record, as its payload
+ * @counts:	its pages
+ * @nr_runs:	its number of runs
+ * @first:	address of the first one
+ */
+struct pages_item {
+	struct page_counts counts;
+	uint64_t nr_runs;
+	uint64_t first;
+};
+
+/**
  * struct item - a record kept
  * @next:	in its hash bucket
  * @record:	the record
@@ -36,7 +60,7 @@ struct item {
  * @nr_items:	their number
  * @space:	elements of @items allocated
  * @nr_records:	records seen
- * @nr_pages:	pages in them
+ * @pages:	pages in them
  * @nr_pages_records: PAGES records
  * @metadata_bytes: the other ones
  * @image_bytes: to the end of the last one
@@ -49,7 +73,7 @@ struct summary {
 	size_t nr_items;
 	size_t space;
 	uint64_t nr_records;
-	uint64_t nr_pages;
+	struct page_counts pages;
 	uint64_t nr_pages_records;
 	uint64_t metadata_bytes;
 	uint64_t image_bytes;
@@ -113,15 +137,12 @@ static const struct item *next_item(const struct summary *summary, uint32_t type
 	return NULL;
 }
 
-static void keep(struct summary *summary, const struct ckpt_record *record)
+static void keep_as(struct summary *summary, const struct ckpt_record *record,
+		    const void *payload, size_t length)
 {
 	struct item **first = &summary->buckets[bucket(record->type, record->objref)];
-	size_t length = record->payload_length;
 	struct item *item;
 
-	/* Of the runs of pages, the first one is enough. */
-	if (record->type == CKPT_REC_PAGES)
-		length = sizeof(struct ckpt_pages) + sizeof(struct ckpt_run);
 	if (summary->nr_items == summary->space) {
 		summary->space = summary->space ? 2 * summary->space : 256;
 		summary->items = checked_realloc(summary->items, summary->space,
@@ -131,13 +152,50 @@ static void keep(struct summary *summary, const struct ckpt_record *record)
 	item->record = *record;
 	item->record.payload = item->payload;
 	item->record.payload_length = length;
-	memcpy(item->payload, record->payload, length);
+	memcpy(item->payload, payload, length);
 	summary->items[summary->nr_items++] = item;
 	/* VMA and FD records, of which an object has many, are not looked up. */
 	if (!find(summary, record->type, record->objref)) {
 		item->next = *first;
 		*first = item;
 	}
+}
+
+static void keep(struct summary *summary, const struct ckpt_record *record)
+{
+	keep_as(summary, record, record->payload, record->payload_length);
+}
+
+static void add_pages(struct summary *summary, const struct ckpt_record *record)
+{
+	const struct ckpt_pages *pages = record->payload;
+	struct pages_item item = {
+		.nr_runs = pages->nr_runs,
+		.first = pages->runs[0].addr,
+	};
+	uint32_t i;
+
+	for (i = 0; i < pages->nr_runs; i++) {
+		const struct ckpt_run *run = &pages->runs[i];
+
+		switch (run->kind) {
+		case CKPT_RUN_DATA:
+			item.counts.here += run->nr_pages;
+			break;
+		case CKPT_RUN_ZERO:
+			item.counts.zero += run->nr_pages;
+			break;
+		case CKPT_RUN_PARENT:
+			item.counts.parent += run->nr_pages;
+			break;
+		}
+	}
+	summary->nr_pages_records++;
+	summary->pages.here += item.counts.here;
+	summary->pages.zero += item.counts.zero;
+	summary->pages.parent += item.counts.parent;
+	if (summary->keep_all)
+		keep_as(summary, record, &item, sizeof(item));
 }
 
 const struct ckpt_record *summary_record(const struct summary *summary, size_t i)
@@ -147,17 +205,11 @@ const struct ckpt_record *summary_record(const struct summary *summary, size_t i
 
 void summary_add(struct summary *summary, const struct ckpt_record *record)
 {
-	const struct ckpt_pages *pages;
-
 	summary->nr_records++;
 	summary->image_bytes = record->offset + sizeof(struct ckpt_rec) + record->length;
 	switch (record->type) {
 	case CKPT_REC_PAGES:
-		pages = record->payload;
-		summary->nr_pages_records++;
-		summary->nr_pages += pages->nr_pages;
-		if (summary->keep_all)
-			keep(summary, record);
+		add_pages(summary, record);
 		return;
 	case CKPT_REC_PROCESS:
 	case CKPT_REC_THREAD:
@@ -189,6 +241,30 @@ static char *text(const char *format, ...)
 		out_of_memory();
 	va_end(args);
 	return result;
+}
+
+/* ", 5 of zeros, 7 of the parent", as far as there are any */
+static char *other_pages(const struct page_counts *counts)
+{
+	char *zero = counts->zero ? text(", %" PRIu64 " of zeros", counts->zero) : NULL;
+	char *parent = counts->parent ?
+		       text(", %" PRIu64 " of the parent", counts->parent) : NULL;
+	char *both = text("%s%s", zero ? zero : "", parent ? parent : "");
+
+	free(zero);
+	free(parent);
+	return both;
+}
+
+static char *describe_pages(const struct pages_item *pages)
+{
+	char *others = other_pages(&pages->counts);
+	char *line = text("%s%s in %s, %" PRIx64 " ...",
+			  format_count(pages->counts.here, "page"), others,
+			  format_count(pages->nr_runs, "run"), pages->first);
+
+	free(others);
+	return line;
 }
 
 /* The name that an item may have after its structure of @size bytes */
@@ -428,7 +504,7 @@ char *describe_record(const struct ckpt_record *record, const struct summary *su
 		struct ckpt_fd fd;
 		struct ckpt_fs fs;
 		struct ckpt_path path;
-		struct ckpt_pages pages;
+		struct pages_item pages;
 		struct ckpt_trailer trailer;
 	} *p = record->payload;
 	size_t space;
@@ -439,9 +515,7 @@ char *describe_record(const struct ckpt_record *record, const struct summary *su
 	case CKPT_REC_TRAILER:
 		return text("%s", format_count(p->trailer.nr_index, "PAGES record"));
 	case CKPT_REC_PAGES:
-		return text("%s in %s, %" PRIx64 " ...", format_count(p->pages.nr_pages, "page"),
-			    format_count(p->pages.nr_runs, "run"),
-			    (uint64_t)p->pages.runs[0].addr);
+		return describe_pages(&p->pages);
 	case CKPT_REC_PROCESS:
 		return text("pid %" PRIu32 ", parent %" PRIu32 ", %s", p->process.pid,
 			    p->process.ppid, format_count(p->process.nr_threads, "thread"));
@@ -610,15 +684,17 @@ static void print_files(const struct summary *summary)
 
 void summary_print(const struct summary *summary)
 {
+	char *others = other_pages(&summary->pages);
 	uint64_t nr_vmas, bytes;
 
 	bytes = mapped_bytes(summary, &nr_vmas);
 	print_processes(summary);
 	print_threads(summary);
-	printf("memory     %s mapped in %s; %s (%s) in the image\n",
+	printf("memory     %s mapped in %s; %s (%s) in the image%s\n",
 	       format_bytes(bytes), format_count(nr_vmas, "area"),
-	       format_count(summary->nr_pages, "page"),
-	       format_bytes(summary->nr_pages * summary->header->page_size));
+	       format_count(summary->pages.here, "page"),
+	       format_bytes(summary->pages.here * summary->header->page_size), others);
+	free(others);
 	print_files(summary);
 	printf("size       %s: %s in %s, %s of them metadata\n",
 	       format_bytes(summary->image_bytes),
@@ -743,7 +819,9 @@ void summary_json(struct json *json, const struct summary *summary)
 	json_vmas(json, summary);
 	json_files(json, summary);
 	json_u64(json, "records_number", summary->nr_records);
-	json_u64(json, "pages", summary->nr_pages);
+	json_u64(json, "pages", summary->pages.here);
+	json_u64(json, "pages_zero", summary->pages.zero);
+	json_u64(json, "pages_parent", summary->pages.parent);
 	json_u64(json, "pages_records", summary->nr_pages_records);
 	json_u64(json, "metadata_bytes", summary->metadata_bytes);
 	json_u64(json, "image_bytes", summary->image_bytes);

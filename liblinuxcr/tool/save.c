@@ -273,23 +273,36 @@ static void block_signals(void)
 	pthread_sigmask(SIG_BLOCK, &saving.signals, NULL);
 }
 
+/*
+ * From here on, signals end ckpt. If that leaves behind neither a file with a name
+ * nor a stopped process, there is nothing to watch for.
+ */
+static int allow_signals(const struct arguments *args)
+{
+	pthread_t watcher;
+
+	if (saving.save.temp || (args->opts.flags & CKPT_KILL))
+		return pthread_create(&watcher, NULL, watch_signals, NULL);
+	return pthread_sigmask(SIG_UNBLOCK, &saving.signals, NULL);
+}
+
 /* Returns 0 or an errno value; *@in_file if it is about the file. */
 static int save_to_file(const struct arguments *args, bool *in_file)
 {
-	pthread_t watcher;
 	int ret, error;
 
 	*in_file = true;
 	block_signals();
 	if (lcr_save_begin(&saving.save, args->file))
 		return errno;
-	error = pthread_create(&watcher, NULL, watch_signals, NULL);
+	error = allow_signals(args);
 	if (error) {
 		lcr_save_discard(&saving.save);
 		return error;
 	}
 	ret = lcr_save_checkpoint(&saving.save, args->pid, &args->opts);
 	error = errno;
+	pthread_sigmask(SIG_BLOCK, &saving.signals, NULL);
 	pthread_mutex_lock(&saving.lock);
 	if (ret) {
 		*in_file = false;
