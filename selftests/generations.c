@@ -230,7 +230,7 @@ TEST_F_TIMEOUT(generations, end_with_the_result_of_an_undisturbed_run, 3600)
 
 	/* five threads each: even one object for each generation would show */
 	if (nr >= 20 && !dry_run())
-		EXPECT_TRUE(nothing_left(&before, nr >= 100 ? (nr - 5) * 8 / 10 : 100));
+		EXPECT_TRUE(nothing_left(&before, nr >= 100 ? (nr - 5) * 8 / 10 : 40));
 }
 
 TEST_F(generations, of_checkpoints_alone_do_not_disturb_it)
