@@ -78,6 +78,20 @@ static inline void read_memory_use(struct memory_use *use)
 		fclose(in);
 }
 
+/* Freed addresses of vmalloc(), and what debugging knows of other objects. */
+static inline bool kept_for_later(const char *cache)
+{
+	static const char *const names[] = {
+		"vmap_area", "debug_objects_cache", "kmemleak_object",
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(cache, names[i]))
+			return true;
+	return false;
+}
+
 /* Did any cache grow by @objects or more? */
 static inline bool grew(const struct memory_use *before, const struct memory_use *after,
 			long objects, bool report)
@@ -93,8 +107,7 @@ static inline bool grew(const struct memory_use *before, const struct memory_use
 
 			if (strcmp(after->cache[i].name, before->cache[j].name) || more < objects)
 				continue;
-			/* freed addresses of vmalloc() are kept for a long time */
-			if (!strcmp(after->cache[i].name, "vmap_area"))
+			if (kept_for_later(after->cache[i].name))
 				continue;
 			found = true;
 			if (report)
