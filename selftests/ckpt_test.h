@@ -98,6 +98,14 @@ static inline bool dry_run(void)
 	return getenv("CKPT_TEST_DRY");
 }
 
+/* How many times slower than usual this guest is: for the margins of times. */
+static inline int slowness(void)
+{
+	const char *text = getenv("CKPT_TEST_SLOWNESS");
+
+	return text ? atoi(text) : 1;
+}
+
 static inline bool have_checkpoint(void)
 {
 	return dry_run() || sys_checkpoint(0, NULL, 0) != -ENOSYS;

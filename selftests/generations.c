@@ -128,12 +128,15 @@ static void *play(void *arg)
 	return NULL;
 }
 
-/* The signal of a timer, all the time; the clock never goes back. */
+/*
+ * The signal of a timer, all the time, in any thread; the clock never goes back for
+ * one of them.
+ */
 static volatile long ticks;
 
 static void tick(int sig)
 {
-	static int64_t last;
+	static __thread int64_t last;
 	int64_t now = now_ns(CLOCK_MONOTONIC);
 
 	if (now < last)
