@@ -65,6 +65,25 @@ void out_of_memory(void)
 	exit(STATUS_FAILED);
 }
 
+const char **add_string(const char **strings, const char *string)
+{
+	size_t count = 0;
+
+	while (strings && strings[count])
+		count++;
+	strings = checked_realloc(strings, count + 2, sizeof(*strings));
+	strings[count] = string;
+	strings[count + 1] = NULL;
+	return strings;
+}
+
+const char *file_trouble(int error)
+{
+	if (error == ELOOP)
+		return " (it is a symbolic link)";
+	return error == EINVAL ? " (it is not a regular file)" : "";
+}
+
 void *checked_realloc(void *memory, size_t count, size_t size)
 {
 	void *new = reallocarray(memory, count, size);
