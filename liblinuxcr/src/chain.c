@@ -288,7 +288,7 @@ static struct lcr_chain_image *add_image(struct ckpt_chain *chain, char *path, c
 	chain->images[chain->nr_images++] = image;
 	image->image.path = path;
 	image->image.header = &image->header;
-	image->image.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	image->image.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (image->image.fd < 0) {
 		lcr_error(error, errno, "%s: %s", path, strerror(errno));
 		return NULL;

@@ -290,7 +290,13 @@ save_makes_chain()
 	[ "$(readlink job)" = job.000003 ] && [ "$(stat -c %a job.000003)" = 600 ] &&
 	expect 0 "$ckpt" verify job && says out '^job: complete and undamaged, with its 2 parents$' &&
 	expect 0 "$ckpt" verify --json job job.000001 &&
-	json out "d[0]['parents'] == 2 and d[1]['parents'] == 0"
+	json out "d[0]['parents'] == 2 and d[1]['parents'] == 0" || return
+	# Without O_TMPFILE, and with --kill
+	sleep 60 &
+	expect 0 fake FAKE_NFS=1 FAKE_CHAIN=state "$ckpt" save --incremental --kill $! job &&
+	! kill -0 $! 2>/dev/null || [ "$(state $!)" = Z ] || return
+	[ "$(readlink job)" = job.000004 ] && [ "$(find . -name '.*job*')" = "" ] &&
+	[ "$(stat -c %h job.000004)" = 1 ] && expect 0 "$ckpt" verify job && says out '3 parents'
 }
 
 save_takes_full_image_every_now_and_then()
@@ -653,6 +659,7 @@ verify_images()
 	expect 1 "$ckpt" verify image short flipped && says out '^image: complete' &&
 	says err 'short: .*truncated: the image ends at offset 5000' &&
 	says err 'flipped: .*(PAGES).*damaged' &&
+	says err '^ckpt: short: record' &&
 	expect 1 "$ckpt" verify --quiet short && empty out && empty err &&
 	expect 1 "$ckpt" verify --json image short missing &&
 	json out "[i['ok'] for i in d] == [True, False, False]" &&

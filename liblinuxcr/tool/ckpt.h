@@ -57,6 +57,12 @@ void *checked_realloc(void *memory, size_t count, size_t size);
 /* An array of strings that ends with NULL, one longer; empty if it is NULL */
 const char **add_string(const char **strings, const char *string);
 
+/*
+ * What the library says of a chain, without the path of FILE where that is the image
+ * itself and not a link to it. NULL if it says nothing.
+ */
+const char *chain_message(const char *file, const char *text);
+
 /* saving.c */
 
 struct lcr_save;

@@ -279,7 +279,7 @@ static int show(const struct arguments *args, const char *file)
 		chain = open_chain(args, file, &error);
 
 	if (args->json) {
-		show_json(args, file, image, summary, chain, error);
+		show_json(args, file, image, summary, chain, chain_message(file, error));
 	} else {
 		print_header(file, ckpt_image_header(image));
 		if (args->records)
@@ -291,7 +291,7 @@ static int show(const struct arguments *args, const char *file)
 	if (ret)
 		message("%s: %s", file, ckpt_image_error(image));
 	else if (error)
-		message("%s: %s", file, error);
+		message("%s: %s", file, chain_message(file, error));
 	ret = ret || error;
 	summary_free(summary);
 	ckpt_chain_close(chain);
@@ -348,9 +348,9 @@ static void verify_chain(struct verdict *verdict, const struct arguments *args,
 
 	chain = open_chain(args, file, &error);
 	if (!chain)
-		set_verdict(verdict, errno, error);
+		set_verdict(verdict, errno, chain_message(file, error));
 	else if (ckpt_chain_verify(chain))
-		set_verdict(verdict, errno, ckpt_chain_error(chain));
+		set_verdict(verdict, errno, chain_message(file, ckpt_chain_error(chain)));
 	else
 		set_header(verdict, ckpt_chain_image(chain, 0)->header);
 	while (chain && ckpt_chain_image(chain, verdict->nr_parents + 1))

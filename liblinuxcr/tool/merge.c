@@ -86,7 +86,8 @@ static void print_failure(const struct arguments *args, const struct ckpt_chain 
 			  const char *output, int error)
 {
 	if (ckpt_chain_error(chain))
-		message("cannot merge %s: %s", args->file, ckpt_chain_error(chain));
+		message("cannot merge %s: %s", args->file,
+			chain_message(args->file, ckpt_chain_error(chain)));
 	else
 		message("cannot write %s: %s%s", output, strerror(error),
 			file_trouble(error));
@@ -194,7 +195,8 @@ int command_merge(int argc, char **argv)
 				       merge_in_series(&args, chain);
 		ckpt_chain_close(chain);
 	} else {
-		message("cannot merge %s: %s", args.file, error ? error : strerror(errno));
+		message("cannot merge %s: %s", args.file,
+			error ? chain_message(args.file, error) : strerror(errno));
 		free(error);
 		status = STATUS_FAILED;
 	}

@@ -60,7 +60,6 @@ static const struct {
 			"CAP_CHECKPOINT_RESTORE, its clocks CAP_SYS_ADMIN and CAP_SYS_TIME; do\n"
 			"without the latter by --host-clocks." },
 	{ EBADMSG,	"\"ckpt verify\" shows what is damaged." },
-	{ EINVAL,	"Is it an increment? From standard input it needs its parents by --parent." },
 	{ ENOEXEC,	"\"ckpt info\" shows from which machine it is." },
 	{ EOPNOTSUPP,	"It was written by a newer kernel, and needs one like that." },
 };
