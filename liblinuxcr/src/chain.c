@@ -162,6 +162,12 @@ static int add_candidate(struct search *search, const char *dir, const char *nam
 	return 0;
 }
 
+static void drop(char **text)
+{
+	free(*text);
+	*text = NULL;
+}
+
 /* Look at one file; only a lack of memory is a failure. */
 static int try_file(struct search *search, const char *dir, int dir_fd, const char *name)
 {
@@ -179,7 +185,7 @@ static int try_file(struct search *search, const char *dir, int dir_fd, const ch
 		if (!lcr_read_header(fd, &header, &reason))
 			ret = add_candidate(search, dir, name, &header);
 		else if (errno == ENOEXEC || errno == EINVAL)
-			free(reason), reason = NULL;	/* not an image */
+			drop(&reason);	/* not an image */
 		close(fd);
 	}
 	if (reason && !search->bad &&
@@ -316,7 +322,8 @@ static int check_parent(const struct lcr_chain_image *child,
 		return lcr_error(error, ESTALE, "%s: changed meanwhile", parent->image.path);
 	if (parent->header.sequence + 1 != child->header.sequence)
 		return lcr_error(error, EBADMSG,
-				 "%s: number %" PRIu64 " of its chain; as the parent of %s it should be number %" PRIu64,
+				 "%s: number %" PRIu64 " of its chain; as the parent of %s it"
+				 " should be number %" PRIu64,
 				 parent->image.path, (uint64_t)parent->header.sequence,
 				 child->image.path, (uint64_t)child->header.sequence - 1);
 	if (parent->header.page_size != child->header.page_size ||
@@ -505,7 +512,8 @@ static int verify_run(struct lcr_cursor *parent, const struct lcr_chain_image *c
 			return -1;
 		if (!ret || parent->run->addr > addr)
 			return lcr_error(error, EBADMSG,
-					 "%s: has no page at address 0x%" PRIx64 ", which %s leaves to it",
+					 "%s: has no page at address 0x%" PRIx64
+					 ", which %s leaves to it",
 					 parent->image->image.path, addr, child->image.path);
 	}
 	return 0;
@@ -529,7 +537,8 @@ static int verify_object(struct ckpt_chain *chain, size_t level, uint32_t objref
 
 			if (!there)
 				return lcr_error(error, EBADMSG,
-						 "%s: object %" PRIu32 " has pages of the parent, which has no such address space",
+						 "%s: object %" PRIu32
+						 " has pages of the parent, which has no such address space",
 						 image->image.path, objref);
 			lcr_cursor_start(parent, chain->images[level + 1], there);
 			found = true;
@@ -598,8 +607,9 @@ int lcr_check_parents(int fd, const int *parents, size_t nr_parents, char **erro
 					 i + 1, parents[i], lcr_uuid_text(child.uuid, wanted));
 		if (known && memcmp(child.parent_uuid, parent.uuid, CKPT_UUID_SIZE))
 			return lcr_error(error, ESTALE,
-					 "parent %zu (descriptor %d) has to be image %s, number %" PRIu64
-					 " of the chain, and is image %s, number %" PRIu64 ", taken %s",
+					 "parent %zu (descriptor %d) has to be image %s,"
+					 " number %" PRIu64 " of the chain, and is image %s,"
+					 " number %" PRIu64 ", taken %s",
 					 i + 1, parents[i],
 					 lcr_uuid_text(child.parent_uuid, wanted),
 					 (uint64_t)child.sequence - 1,
@@ -611,8 +621,8 @@ int lcr_check_parents(int fd, const int *parents, size_t nr_parents, char **erro
 	}
 	if (child.sequence)
 		return lcr_error(error, EINVAL,
-				 "image %s is missing, the parent of the last one given: number %" PRIu64
-				 " of the chain, taken before %s",
+				 "image %s is missing, the parent of the last one given:"
+				 " number %" PRIu64 " of the chain, taken before %s",
 				 lcr_uuid_text(child.parent_uuid, wanted),
 				 (uint64_t)child.sequence - 1, time_text(child.time_ns, time));
 	errno = saved_errno;

@@ -290,7 +290,8 @@ static int prepare_level(struct merge *merge, size_t level)
 	objref = lcr_parent_object(chain, level - 1, merge->objref);
 	if (!objref)
 		return lcr_error(&merge->error, EBADMSG,
-				 "%s: object %" PRIu32 " has pages of the parent, which has no such address space",
+				 "%s: object %" PRIu32
+				 " has pages of the parent, which has no such address space",
 				 chain->images[level - 1]->image.path, merge->objref);
 	lcr_cursor_start(&merge->cursors[level], chain->images[level], objref);
 	merge->objref = objref;
@@ -318,7 +319,8 @@ static struct lcr_cursor *resolve(struct merge *merge, uint64_t addr, uint64_t *
 			return NULL;
 		if (!ret || cursor->run->addr > addr) {
 			lcr_error(&merge->error, EBADMSG,
-				  "%s: has no page at address 0x%" PRIx64 ", which %s leaves to it",
+				  "%s: has no page at address 0x%" PRIx64
+				  ", which %s leaves to it",
 				  chain->images[level]->image.path, addr,
 				  chain->images[level - 1]->image.path);
 			return NULL;

@@ -77,6 +77,12 @@ static bool has_tracker(uint32_t tracker)
 	return !trackers || strchr(trackers, '0' + tracker);
 }
 
+static int fail(int error)
+{
+	errno = error;
+	return -1;
+}
+
 /* An image of 16 pages, of which an increment has one */
 static int write_image(const struct checkpoint_args *args)
 {
@@ -92,13 +98,13 @@ static int write_image(const struct checkpoint_args *args)
 	ssize_t n;
 
 	if (!has_tracker(args->tracker))
-		return EOPNOTSUPP;
+		return fail(EOPNOTSUPP);
 	access_state(&state, false);
 	if (args->flags & CHECKPOINT_INCREMENTAL) {
 		synth_uuid(uuid, state.chain, state.sequence);
 		if (memcmp(uuid, args->parent_uuid, sizeof(uuid)) ||
 		    state.tracker != args->tracker)
-			return ESTALE;
+			return fail(ESTALE);
 		state.sequence++;
 		runs[0].nr_pages = state.sequence % (NR_PAGES - 1);
 		runs[0].kind = CKPT_RUN_PARENT;
@@ -119,20 +125,16 @@ static int write_image(const struct checkpoint_args *args)
 	n = write(args->image_fd, synth.data, synth.size);
 	n -= synth.size;
 	synth_free(&synth);
-	return n ? EIO : 0;
+	return n ? fail(EIO) : 0;
 }
 
 static long checkpoint(const struct checkpoint_args *args)
 {
 	const char *seconds = getenv("FAKE_SLEEP");
-	int error;
 
 	if (args->image_fd >= 0 && getenv("FAKE_CHAIN")) {
-		error = write_image(args);
-		if (error) {
-			errno = error;
+		if (write_image(args))
 			return -1;
-		}
 	} else if (args->image_fd >= 0 && write(args->image_fd, "image\n", 6) != 6) {
 		return -1;
 	}

@@ -27,6 +27,13 @@
 /* End the process at the call of this number, 0 for none */
 static unsigned int crash_at, calls;
 
+/*
+ * What a power failure could undo: a directory changed, an image not synced. A next
+ * step that relies on it comes too early.
+ */
+static bool dir_changed, image_synced;
+static unsigned int too_early;
+
 /* What restart() was called with */
 static struct {
 	bool called;
@@ -55,19 +62,29 @@ static void maybe_crash(void)
 
 int __wrap_fsync(int fd)
 {
+	struct stat st;
+
 	maybe_crash();
+	if (!fstat(fd, &st) && S_ISDIR(st.st_mode))
+		dir_changed = false;
+	else
+		image_synced = true;
 	return __real_fsync(fd);
 }
 
 int __wrap_linkat(int old_fd, const char *old, int new_fd, const char *new, int flags)
 {
 	maybe_crash();
+	too_early += dir_changed || !image_synced;
+	dir_changed = true;
 	return __real_linkat(old_fd, old, new_fd, new, flags);
 }
 
 int __wrap_renameat(int old_fd, const char *old, int new_fd, const char *new)
 {
 	maybe_crash();
+	too_early += dir_changed;
+	dir_changed = true;
 	return __real_renameat(old_fd, old, new_fd, new);
 }
 
@@ -80,6 +97,8 @@ int __wrap_symlinkat(const char *target, int dir_fd, const char *name)
 int __wrap_unlinkat(int dir_fd, const char *name, int flags)
 {
 	maybe_crash();
+	too_early += dir_changed;
+	dir_changed = true;
 	return __real_unlinkat(dir_fd, name, flags);
 }
 
@@ -753,6 +772,77 @@ static bool merge_of_damaged_chain_leaves_files_alone(void)
 	return true;
 }
 
+/* Values that are more likely to hurt than others */
+static uint64_t evil(void)
+{
+	static const uint64_t values[] = {
+		0, 1, 2, 3, 5, 77, 512, 513, BASE, BASE + PAGE, BASE + 50 * PAGE, 1ULL << 32,
+		1ULL << 63, -1ULL, -PAGE,
+	};
+
+	return values[number(sizeof(values) / sizeof(values[0]))];
+}
+
+/* Change something, with the checksums made right again, but not in pages. */
+static void forge(struct synth *synth)
+{
+	struct ckpt_rec *rec = synth_rec(synth, number(synth->nr_records));
+	size_t length = rec->length;
+	uint64_t value = evil();
+
+	if (rec->type == CKPT_REC_PAGES)
+		length = ((struct ckpt_pages *)(rec + 1))->nr_runs * sizeof(struct ckpt_run) +
+			 sizeof(struct ckpt_pages);
+	if (number(2))
+		memcpy((char *)(rec + 1) + number(length / 8) * 8, &value, 8);
+	else
+		memcpy((char *)(rec + 1) + number(length / 4) * 4, &value, 4);
+	synth_fix_crc(synth);
+}
+
+/*
+ * Whatever a chain says, nothing crashes; and one that passes as right can be merged,
+ * to an image that passes as well.
+ */
+static bool forged_chains_do_no_harm(void)
+{
+	unsigned int round, i, good = 0, bad = 0;
+	struct random_chain chain;
+	char name[16] = "";
+
+	srandom(2);
+	for (round = 0; round < 1500; round++) {
+		struct ckpt_chain *opened;
+
+		if (round % 50 == 0)
+			enter_dir();
+		make_random_chain(&chain);
+		forge(&chain.images[number(chain.length)]);
+		for (i = 0; i < chain.length; i++) {
+			snprintf(name, sizeof(name), "%u", i);
+			write_synth(&chain.images[i], name);
+		}
+		opened = ckpt_chain_open(name, NULL, NULL);
+		if (opened) {
+			bool right = !ckpt_chain_verify(opened);
+			int ret = ckpt_chain_merge_file(opened, "merged");
+
+			CHECK(!right || (!ret && !verify("merged")), "round %u: %s", round,
+			      ckpt_chain_error(opened));
+			right ? good++ : bad++;
+		}
+		ckpt_chain_close(opened);
+		for (i = 0; i < MAX_LENGTH; i++) {
+			snprintf(name, sizeof(name), "%u", i);
+			unlink(name);
+		}
+		if (round % 50 == 49)
+			leave_dir();
+	}
+	CHECK(good > 100 && bad > 3, "%u good, %u bad", good, bad);
+	return true;
+}
+
 /* ---- restart ---- */
 
 static bool restart_finds_parents(void)
@@ -1078,6 +1168,22 @@ static bool crash_leaves_a_chain(void)
 	return true;
 }
 
+static bool each_step_is_on_stable_storage_before_the_next(void)
+{
+	unsigned int i;
+
+	enter_dir();
+	for (i = 0; i < 12; i++) {
+		dir_changed = false;
+		image_synced = false;
+		too_early = 0;
+		CHECK(!save_next(1 + i / 3, i % 3, 2));
+		CHECK(!too_early && !dir_changed);
+	}
+	leave_dir();
+	return true;
+}
+
 int main(void)
 {
 	static const struct test tests[] = {
@@ -1099,6 +1205,8 @@ int main(void)
 		  large_images_are_merged },
 		{ "a merge that fails leaves no file, and says why",
 		  merge_of_damaged_chain_leaves_files_alone },
+		{ "forged chains do no harm, and what is verified can be merged",
+		  forged_chains_do_no_harm },
 		{ "a restart finds the parents of an increment",
 		  restart_finds_parents },
 		{ "parents that are given are checked",
@@ -1117,6 +1225,8 @@ int main(void)
 		  what_cannot_be_restarted_does_not_count },
 		{ "after a crash at any step FILE can be restarted",
 		  crash_leaves_a_chain },
+		{ "each step is on stable storage before the next begins",
+		  each_step_is_on_stable_storage_before_the_next },
 	};
 
 	return run_tests(tests, sizeof(tests) / sizeof(tests[0]));

@@ -165,8 +165,8 @@ static int merge_in_series(const struct arguments *args, struct ckpt_chain *chai
 
 	if (lcr_series_open(&series, args->file)) {
 		if (errno == EEXIST)
-			message("%s is not a link made by ckpt save --incremental: name a file by --output",
-				args->file);
+			message("%s is not a link made by ckpt save --incremental:"
+				" name a file by --output", args->file);
 		else
 			message("cannot write %s: %s", args->file, strerror(errno));
 		return STATUS_FAILED;
