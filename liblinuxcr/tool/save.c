@@ -198,7 +198,7 @@ static bool set_tracker(struct arguments *args, const char *text)
 static bool parse_uuid(const char *text, uint8_t *uuid)
 {
 	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
-	unsigned int byte;
+	char byte[3] = "";
 	size_t i, n = 0;
 
 	if (strlen(text) != strlen(form))
@@ -209,8 +209,8 @@ static bool parse_uuid(const char *text, uint8_t *uuid)
 	for (i = 0; form[i]; i += 2) {
 		if (form[i] == '-')
 			i++;
-		sscanf(text + i, "%2x", &byte);
-		uuid[n++] = byte;
+		memcpy(byte, text + i, 2);
+		uuid[n++] = strtoul(byte, NULL, 16);
 	}
 	return true;
 }
@@ -597,8 +597,8 @@ static int save(const struct arguments *args)
 	if (args->json)
 		print_json(json_out, args, &plan, "saved", error);
 	if (error && in_file && error == EEXIST && args->incremental) {
-		message("cannot write %s: it is not a symbolic link to an image %s.NNNNNN, or somebody else saves it",
-			args->file, args->file);
+		message("cannot write %s: it is not a symbolic link to an image %s.NNNNNN,"
+			" or somebody else saves it", args->file, args->file);
 	} else if (error && in_file) {
 		message("cannot write %s: %s%s", args->file, strerror(error),
 			file_trouble(error));
