@@ -78,20 +78,33 @@ const struct ckpt_stats *ckpt_report_stats(const struct ckpt_report *report);
 /* ckpt_options.flags */
 #define CKPT_LEAVE_STOPPED	(UINT64_C(1) << 1) /* stop it afterwards */
 #define CKPT_KILL		(UINT64_C(1) << 2) /* kill it afterwards */
+#define CKPT_INCREMENTAL	(UINT64_C(1) << 3) /* only what has changed since the parent */
+
+/*
+ * ckpt_options.tracker: how the kernel finds out what is written to after the
+ * image, for the next increment. EOPNOTSUPP if it has not got that one.
+ */
+#define CKPT_TRACKER_OFF	0U	/* not at all: no increment will follow */
+#define CKPT_TRACKER_NONE	1U	/* all counts as written to */
+#define CKPT_TRACKER_SHADOW	2U	/* bits in the page tables; costs nothing */
+#define CKPT_TRACKER_WRITE_PROTECT 3U	/* a page fault at the first write */
 
 struct ckpt_options {
 	size_t size;		/* sizeof(struct ckpt_options) */
-	uint64_t flags;		/* CKPT_LEAVE_STOPPED, CKPT_KILL */
+	uint64_t flags;		/* CKPT_LEAVE_STOPPED, CKPT_KILL, CKPT_INCREMENTAL */
 	uint64_t timeout_ns;	/* to wait for it to stop; 0: 10 seconds */
 	const int *external_fds; /* its descriptors a restarter will provide */
 	size_t nr_external_fds;	/* at most 1024 */
 	struct ckpt_report *report; /* or NULL */
+	uint8_t parent_uuid[16]; /* CKPT_INCREMENTAL: the image before this one */
+	uint32_t tracker;	/* CKPT_TRACKER_*; with CKPT_INCREMENTAL the parent's */
+	uint32_t reserved;	/* 0 */
 };
 
 /*
  * Write an image of process pid (0: the caller) to fd, beginning at its file
  * position. opts may be NULL. Returns 0; in a restarted process that had
- * called it for itself, 1.
+ * called it for itself, 1. With CKPT_INCREMENTAL, ESTALE: a full image is needed.
  */
 int ckpt_checkpoint(pid_t pid, int fd, const struct ckpt_options *opts);
 
@@ -123,11 +136,20 @@ struct ckpt_restart_options {
 	const struct ckpt_inherited_fd *fds;
 	size_t nr_fds;		/* at most 1024 */
 	struct ckpt_report *report; /* or NULL */
+	const int *parent_fds;	/* of an increment: files with its parent, the parent's
+				 * parent and so on up to the full image
+				 */
+	size_t nr_parent_fds;
+	const char *const *parent_dirs; /* ckpt_restart_file(): directories, and NULL */
 };
 
 /*
  * Restart a process from the image that fd, a file or pipe, is at the beginning
  * of. opts may be NULL. Returns its process ID; it is a child of the caller.
+ *
+ * The parents of an increment have to be in parent_fds. Without that,
+ * ckpt_restart_file() looks for them in the directory of the image and then in
+ * parent_dirs; of one that is missing the report says which it is.
  */
 pid_t ckpt_restart(int fd, const struct ckpt_restart_options *opts);
 pid_t ckpt_restart_file(const char *path, const struct ckpt_restart_options *opts);
@@ -203,6 +225,53 @@ const char *ckpt_image_error(const struct ckpt_image *image);
 
 /* "VMA" for CKPT_REC_VMA, ...; NULL for a type this library does not know. */
 const char *ckpt_record_name(uint32_t type);
+
+/* ---- chains: an increment and all that it needs ---- */
+
+struct ckpt_chain;
+
+/* An image of a chain. It is open for reading, at its beginning. */
+struct ckpt_chain_image {
+	const char *path;
+	const struct ckpt_header *header;
+	uint64_t bytes;		/* of the image */
+	uint64_t pages_here;	/* pages whose contents are in the image */
+	uint64_t pages_zero;	/* pages of zeros, which are not */
+	uint64_t pages_parent;	/* pages left to the parent image */
+	int fd;			/* belongs to the chain */
+};
+
+/*
+ * Open the image path and, if that is an increment, its parent, the parent's parent
+ * and so on up to the full image. They are looked for by their UUIDs in the
+ * directory of the image, a symbolic link being followed, and then in dirs, which
+ * ends with NULL or is NULL. All but the contents of pages is read and checked. On
+ * failure *error, unless error is NULL, is a message for free(); it says which
+ * image is missing or damaged.
+ */
+struct ckpt_chain *ckpt_chain_open(const char *path, const char *const *dirs,
+				   char **error);
+void ckpt_chain_close(struct ckpt_chain *chain);
+
+/* The image i: 0 is the newest; NULL after the full one */
+const struct ckpt_chain_image *ckpt_chain_image(const struct ckpt_chain *chain, size_t i);
+
+/*
+ * Check all images as ckpt_image_verify() does, and that every page left to a parent
+ * is there. 0, or -1 and ckpt_chain_error().
+ */
+int ckpt_chain_verify(struct ckpt_chain *chain);
+
+/*
+ * Write a full image that is restarted as the newest one would be: to a
+ * descriptor, or to a file as ckpt_save() does. 0, or -1, and ckpt_chain_error() if
+ * it is because of the chain.
+ */
+int ckpt_chain_merge(struct ckpt_chain *chain, int fd);
+int ckpt_chain_merge_file(struct ckpt_chain *chain, const char *path);
+
+/* What is wrong, and with which image; NULL if nothing is. */
+const char *ckpt_chain_error(const struct ckpt_chain *chain);
 
 #ifdef __cplusplus
 }

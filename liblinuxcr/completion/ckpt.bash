@@ -19,21 +19,33 @@ _ckpt()
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
 		mapfile -t COMPREPLY < <(compgen -W \
-			"save restart check info verify --help --version" -- "$cur")
+			"save restart check info verify merge --help --version" -- "$cur")
 		return
 	fi
 	case $command in
-	save)	 options="--leave-stopped --kill --external-fd --timeout --stats
-			--json --help" ;;
-	restart) options="--detach --inherit-fd --host-clocks --leave-stopped --stats
-			--json --help" ;;
+	save)	 options="--leave-stopped --kill --external-fd --timeout --incremental
+			--tracker --full-every --keep --parent --stats --json --help" ;;
+	restart) options="--detach --inherit-fd --host-clocks --leave-stopped --parent-dir
+			--parent --stats --json --help" ;;
 	check)	 options="--external-fd --timeout --json --help" ;;
-	info)	 options="--records --json --help" ;;
-	verify)	 options="--quiet --json --help" ;;
+	info)	 options="--records --parent-dir --json --help" ;;
+	verify)	 options="--quiet --parent-dir --json --help" ;;
+	merge)	 options="--output --parent-dir --json --help" ;;
 	*)	 return ;;
 	esac
 	case $prev in
-	--external-fd | --inherit-fd | --timeout) return ;;
+	--external-fd | --inherit-fd | --timeout | --full-every | --keep) return ;;
+	--tracker)
+		mapfile -t COMPREPLY < <(compgen -W "shadow write-protect none" -- "$cur")
+		return ;;
+	--parent-dir)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+		return ;;
+	--parent | --output | -o)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return ;;
 	esac
 	if [[ $cur == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
@@ -43,7 +55,8 @@ _ckpt()
 	for ((i = 2; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
 		case $word in
-		--external-fd | --inherit-fd | --timeout) ((i++)) ;;
+		--external-fd | --inherit-fd | --timeout | --full-every | --keep | \
+		--tracker | --parent-dir | --parent | --output | -o) ((i++)) ;;
 		-?*)	;;
 		*)	((operands++)) ;;
 		esac

@@ -2,6 +2,7 @@
 /* The system calls checkpoint(2) and restart(2). */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <asm/unistd.h>
@@ -11,6 +12,11 @@
 /* Kernel and library each have their names; the values are the same. */
 _Static_assert(CKPT_LEAVE_STOPPED == CHECKPOINT_LEAVE_STOPPED, "flag");
 _Static_assert(CKPT_KILL == CHECKPOINT_KILL, "flag");
+_Static_assert(CKPT_INCREMENTAL == CHECKPOINT_INCREMENTAL, "flag");
+_Static_assert(CKPT_TRACKER_OFF == CHECKPOINT_TRACKER_OFF, "tracker");
+_Static_assert(CKPT_TRACKER_NONE == CHECKPOINT_TRACKER_NONE, "tracker");
+_Static_assert(CKPT_TRACKER_SHADOW == CHECKPOINT_TRACKER_SHADOW, "tracker");
+_Static_assert(CKPT_TRACKER_WRITE_PROTECT == CHECKPOINT_TRACKER_WRITE_PROTECT, "tracker");
 _Static_assert(CKPT_RESTART_HOST_CLOCKS == RESTART_HOST_CLOCKS, "flag");
 _Static_assert(CKPT_RESTART_LEAVE_STOPPED == RESTART_LEAVE_STOPPED, "flag");
 _Static_assert(sizeof(int) == sizeof(__s32), "array of descriptors");
@@ -18,12 +24,14 @@ _Static_assert(sizeof(struct ckpt_inherited_fd) == sizeof(struct restart_fd) &&
 	       offsetof(struct ckpt_inherited_fd, caller_fd) ==
 	       offsetof(struct restart_fd, caller_fd), "array of descriptors");
 
-/* The first published sizes */
+/* The first published sizes, and those with chains */
 #define OPTIONS_SIZE_VER0		48
+#define OPTIONS_SIZE_VER1		72
 #define RESTART_OPTIONS_SIZE_VER0	40
+#define RESTART_OPTIONS_SIZE_VER1	64
 
-_Static_assert(sizeof(struct ckpt_options) == OPTIONS_SIZE_VER0, "size");
-_Static_assert(sizeof(struct ckpt_restart_options) == RESTART_OPTIONS_SIZE_VER0,
+_Static_assert(sizeof(struct ckpt_options) == OPTIONS_SIZE_VER1, "size");
+_Static_assert(sizeof(struct ckpt_restart_options) == RESTART_OPTIONS_SIZE_VER1,
 	       "size");
 
 const char *ckpt_version(void)
@@ -74,6 +82,11 @@ static int get_restart_options(struct ckpt_restart_options *opts,
 		return -1;
 	if (opts->report)
 		lcr_report_clear(opts->report);
+	if ((opts->flags & ~(CKPT_RESTART_HOST_CLOCKS | CKPT_RESTART_LEAVE_STOPPED)) ||
+	    opts->nr_fds > UINT32_MAX || opts->nr_parent_fds > UINT32_MAX) {
+		errno = EINVAL;
+		return -1;
+	}
 	return 0;
 }
 
@@ -97,7 +110,8 @@ static int checkpoint(pid_t pid, int fd, uint64_t known_flags, uint64_t add_flag
 
 	if (lcr_get_options(&opts, user_opts))
 		return -1;
-	if ((opts.flags & ~known_flags) || opts.nr_external_fds > UINT32_MAX) {
+	if ((opts.flags & ~known_flags) || opts.nr_external_fds > UINT32_MAX ||
+	    opts.reserved) {
 		errno = EINVAL;
 		return -1;
 	}
@@ -105,6 +119,8 @@ static int checkpoint(pid_t pid, int fd, uint64_t known_flags, uint64_t add_flag
 	args.timeout_ns = opts.timeout_ns;
 	args.external = (uintptr_t)opts.external_fds;
 	args.external_nr = opts.nr_external_fds;
+	memcpy(args.parent_uuid, opts.parent_uuid, sizeof(args.parent_uuid));
+	args.tracker = opts.tracker;
 	attach_report(opts.report, &args.log, &args.log_size, &args.stats,
 		      &args.stats_size);
 	return syscall(__NR_checkpoint, pid, &args, sizeof(args));
@@ -112,7 +128,8 @@ static int checkpoint(pid_t pid, int fd, uint64_t known_flags, uint64_t add_flag
 
 int ckpt_checkpoint(pid_t pid, int fd, const struct ckpt_options *opts)
 {
-	return checkpoint(pid, fd, CKPT_LEAVE_STOPPED | CKPT_KILL, 0, opts);
+	return checkpoint(pid, fd, CKPT_LEAVE_STOPPED | CKPT_KILL | CKPT_INCREMENTAL, 0,
+			  opts);
 }
 
 int ckpt_check(pid_t pid, const struct ckpt_options *opts)
@@ -120,38 +137,96 @@ int ckpt_check(pid_t pid, const struct ckpt_options *opts)
 	return checkpoint(pid, -1, 0, CHECKPOINT_CHECK, opts);
 }
 
-pid_t ckpt_restart(int fd, const struct ckpt_restart_options *user_opts)
+static pid_t restart(int fd, const struct ckpt_restart_options *opts)
 {
 	struct restart_args args = { .image_fd = fd };
-	struct ckpt_restart_options opts;
 
-	if (get_restart_options(&opts, user_opts))
-		return -1;
-	if ((opts.flags & ~(CKPT_RESTART_HOST_CLOCKS | CKPT_RESTART_LEAVE_STOPPED)) ||
-	    opts.nr_fds > UINT32_MAX) {
-		errno = EINVAL;
-		return -1;
-	}
-	args.flags = opts.flags;
-	args.fds = (uintptr_t)opts.fds;
-	args.fds_nr = opts.nr_fds;
-	attach_report(opts.report, &args.log, &args.log_size, &args.stats,
+	args.flags = opts->flags;
+	args.fds = (uintptr_t)opts->fds;
+	args.fds_nr = opts->nr_fds;
+	args.parents = (uintptr_t)opts->parent_fds;
+	args.parents_nr = opts->nr_parent_fds;
+	attach_report(opts->report, &args.log, &args.log_size, &args.stats,
 		      &args.stats_size);
 	return syscall(__NR_restart, &args, sizeof(args));
 }
 
-pid_t ckpt_restart_file(const char *path, const struct ckpt_restart_options *opts)
+/* Put a message, which is freed, where the report of the kernel would be. */
+static void report_error(struct ckpt_report *report, char *error)
 {
-	struct ckpt_restart_options copy;
-	int fd, saved_errno;
+	int saved_errno = errno;
+
+	if (report && error)
+		lcr_report_set(report, error);
+	free(error);
+	errno = saved_errno;
+}
+
+pid_t ckpt_restart(int fd, const struct ckpt_restart_options *user_opts)
+{
+	struct ckpt_restart_options opts;
+	char *error = NULL;
+
+	if (get_restart_options(&opts, user_opts))
+		return -1;
+	if (lcr_check_parents(fd, opts.parent_fds, opts.nr_parent_fds, &error)) {
+		report_error(opts.report, error);
+		return -1;
+	}
+	return restart(fd, &opts);
+}
+
+/* Restart an increment together with the parents that can be found. */
+static pid_t restart_chain(const char *path, struct ckpt_restart_options *opts)
+{
+	const struct ckpt_chain_image *image;
+	struct ckpt_chain *chain;
+	char *error = NULL;
+	pid_t pid = -1;
+	size_t i;
+	int *fds;
+
+	chain = lcr_chain_find(path, opts->parent_dirs, &error);
+	if (!chain) {
+		report_error(opts->report, error);
+		return -1;
+	}
+	for (i = 1; ckpt_chain_image(chain, i); i++)
+		;
+	fds = calloc(i, sizeof(*fds));
+	if (fds) {
+		opts->parent_fds = fds;
+		opts->nr_parent_fds = i - 1;
+		for (i = 0; i < opts->nr_parent_fds; i++)
+			fds[i] = ckpt_chain_image(chain, i + 1)->fd;
+		image = ckpt_chain_image(chain, 0);
+		pid = restart(image->fd, opts);
+		free(fds);
+	}
+	ckpt_chain_close(chain);
+	return pid;
+}
+
+pid_t ckpt_restart_file(const char *path, const struct ckpt_restart_options *user_opts)
+{
+	struct ckpt_restart_options opts;
+	struct ckpt_header header;
+	int fd, saved_errno = errno;
 	pid_t pid;
 
-	if (get_restart_options(&copy, opts))
+	if (get_restart_options(&opts, user_opts))
 		return -1;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return -1;
-	pid = ckpt_restart(fd, opts);
+	/* What cannot be read here the kernel shall refuse: it says why. */
+	if (!opts.nr_parent_fds && !lcr_read_header(fd, &header, NULL) && header.sequence) {
+		errno = saved_errno;
+		pid = restart_chain(path, &opts);
+	} else {
+		errno = saved_errno;
+		pid = ckpt_restart(fd, user_opts);
+	}
 	saved_errno = errno;
 	close(fd);
 	errno = saved_errno;

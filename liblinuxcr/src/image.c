@@ -24,6 +24,13 @@
 #define PAGE_SIZE_MAX	65536U
 #define SKIP_CHUNK	65536U
 
+/* Where the pages of an object end so far */
+struct object_end {
+	uint32_t objref;
+	bool used;
+	uint64_t end;
+};
+
 enum state {
 	STATE_HEADER,		/* the header is read but not given out */
 	STATE_METADATA,
@@ -56,6 +63,9 @@ enum state {
  * @index:	  the page index, built while reading, to compare with the trailer's
  * @nr_index:	  its length
  * @index_space:  elements allocated
+ * @ends:	  hash table by objref: the objects that have had pages
+ * @nr_ends:	  how many objects are in it
+ * @ends_space:	  its size, a power of two
  * @nr_threads:	  number of THREAD records
  * @error:	  what is wrong
  * @error_errno:  the same as an errno value
@@ -83,6 +93,9 @@ struct ckpt_image {
 	struct ckpt_index *index;
 	size_t nr_index;
 	size_t index_space;
+	struct object_end *ends;
+	size_t nr_ends;
+	size_t ends_space;
 	uint64_t nr_threads;
 	char *error;
 	int error_errno;
@@ -283,20 +296,65 @@ static int check_run(struct ckpt_image *image, uint32_t i, const struct ckpt_run
 	return 0;
 }
 
+/* The place of an object in a hash table, which has free ones */
+static struct object_end *find_end(struct object_end *ends, size_t space, uint32_t objref)
+{
+	size_t i = objref * 0x9e3779b1U & (space - 1);
+
+	while (ends[i].used && ends[i].objref != objref)
+		i = (i + 1) & (space - 1);
+	return &ends[i];
+}
+
+/* Where the pages of the record's object end so far; NULL without memory */
+static uint64_t *object_end(struct ckpt_image *image)
+{
+	const uint32_t objref = image->record.objref;
+	struct object_end *new, *end;
+	size_t space, i;
+
+	if (2 * image->nr_ends >= image->ends_space) {
+		space = image->ends_space ? 2 * image->ends_space : 16;
+		new = calloc(space, sizeof(*new));
+		if (!new)
+			return NULL;
+		for (i = 0; i < image->ends_space; i++)
+			if (image->ends[i].used)
+				*find_end(new, space, image->ends[i].objref) = image->ends[i];
+		free(image->ends);
+		image->ends = new;
+		image->ends_space = space;
+	}
+	end = find_end(image->ends, image->ends_space, objref);
+	if (!end->used) {
+		*end = (struct object_end){ .objref = objref, .used = true };
+		image->nr_ends++;
+	}
+	return &end->end;
+}
+
 /* Check the runs of a PAGES record and prepare for reading their pages. */
 static int begin_runs(struct ckpt_image *image, const struct ckpt_pages *pages)
 {
 	const uint64_t page_size = image->header.page_size;
 	const uint64_t nr_pages = pages->nr_pages;
-	uint64_t sum = 0, end = 0;
+	uint64_t *end_so_far = object_end(image);
+	uint64_t sum = 0, end;
 	uint32_t i;
 
+	if (!end_so_far)
+		return fail(image, ENOMEM, "out of memory");
+	if (pages->runs[0].addr < *end_so_far)
+		return fail_record(image, EBADMSG,
+				   "its address 0x%" PRIx64 " is not after those before it",
+				   (uint64_t)pages->runs[0].addr);
+	end = *end_so_far;
 	for (i = 0; i < pages->nr_runs; i++) {
 		const struct ckpt_run *run = &pages->runs[i];
 
 		if (check_run(image, i, run))
 			return -1;
-		if (run->addr % page_size || (i && run->addr < end) ||
+		if (run->addr % page_size || run->addr < end ||
 		    run->addr > UINT64_MAX - run->nr_pages * page_size)
 			return fail_record(image, EBADMSG,
 					   "run %" PRIu32 ": bad address 0x%" PRIx64,
@@ -327,6 +385,7 @@ static int begin_runs(struct ckpt_image *image, const struct ckpt_pages *pages)
 		.first = pages->runs[0].addr,
 		.last = end - page_size,
 	};
+	*end_so_far = end;
 	image->runs = pages->runs;
 	image->nr_runs = pages->nr_runs;
 	image->next_run = 0;
@@ -615,6 +674,7 @@ void ckpt_image_close(struct ckpt_image *image)
 	free(image->payload);
 	free(image->data);
 	free(image->index);
+	free(image->ends);
 	free(image->error);
 	free(image);
 	errno = saved_errno;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 #include <linux/checkpoint.h>
+#include <linux/checkpoint_image.h>
 
 #include "liblinuxcr.h"
 
@@ -28,18 +29,174 @@ struct ckpt_report {
 
 void lcr_report_clear(struct ckpt_report *report);
 
+/* The library's own words in place of the kernel's */
+void lcr_report_set(struct ckpt_report *report, const char *text);
+
 /* checkpoint.c */
 
 /* Copy the caller's options, which may be NULL, and empty their report. */
 int lcr_get_options(struct ckpt_options *opts, const struct ckpt_options *user);
 
+/* pages.c */
+
+/**
+ * struct lcr_place - where a PAGES record is
+ * @offset:	from the beginning of the image
+ * @first:	address of its first page
+ * @head:	bytes of its payload before the pages
+ * @objref:	whose pages it has
+ * @crc:	its checksum, which covers all but the pages
+ */
+struct lcr_place {
+	uint64_t offset;
+	uint64_t first;
+	uint64_t head;
+	uint32_t objref;
+	uint32_t crc;
+};
+
+/**
+ * struct lcr_mm - an address space
+ * @id:		ckpt_mm.id, by which it is found in other images of the chain
+ * @objref:	its number in this one
+ */
+struct lcr_mm {
+	uint64_t id;
+	uint32_t objref;
+};
+
+/**
+ * struct lcr_page_table - where the pages of an image are
+ * @places:	the PAGES records, by object and address
+ * @nr_places:	their number
+ * @mms:	the address spaces
+ * @nr_mms:	their number
+ */
+struct lcr_page_table {
+	struct lcr_place *places;
+	size_t nr_places;
+	struct lcr_mm *mms;
+	size_t nr_mms;
+};
+
+/**
+ * struct lcr_chain_image - an image of a chain
+ * @image:	what the user of the library sees of it
+ * @header:	its header
+ * @table:	its pages, once it has been read
+ */
+struct lcr_chain_image {
+	struct ckpt_chain_image image;
+	struct ckpt_header header;
+	struct lcr_page_table table;
+};
+
+/* Read an image but for the contents of pages. 0, or -1 and a message in *error. */
+int lcr_read_table(struct lcr_chain_image *image, char **error);
+void lcr_free_table(struct lcr_page_table *table);
+
+/**
+ * struct lcr_cursor - goes through the runs of an object in an image, upwards
+ * @image:	the image
+ * @place:	PAGES records that are left, the first one in @head
+ * @nr_places:	their number
+ * @head:	struct ckpt_rec and the payload up to the pages; NULL before the first
+ * @head_space:	size of that buffer
+ * @run:	the run where the cursor is; NULL at the end
+ * @end:	address of the end of that run
+ * @offset:	of its contents, if it has any, from the beginning of the image
+ * @data:	buffer for them
+ * @data_space:	its size
+ * @has_data:	they are in it
+ */
+struct lcr_cursor {
+	const struct lcr_chain_image *image;
+	const struct lcr_place *place;
+	size_t nr_places;
+	void *head;
+	size_t head_space;
+	const struct ckpt_run *run;
+	uint64_t end;
+	uint64_t offset;
+	void *data;
+	size_t data_space;
+	bool has_data;
+};
+
+/* Begin before the first page of an object. Buffers of an earlier use are kept. */
+void lcr_cursor_start(struct lcr_cursor *cursor, const struct lcr_chain_image *image,
+		      uint32_t objref);
+void lcr_cursor_free(struct lcr_cursor *cursor);
+
+/* Go to the first run that ends after @addr. 1, 0 if there is none, -1 on failure. */
+int lcr_cursor_seek(struct lcr_cursor *cursor, uint64_t addr, char **error);
+
+/* The contents of the run where the cursor is, checked; NULL on failure */
+const void *lcr_cursor_data(struct lcr_cursor *cursor, char **error);
+
+/* chain.c */
+
+/**
+ * struct ckpt_chain - an increment and all that it needs
+ * @images:	its images, the newest first
+ * @nr_images:	their number
+ * @space:	elements allocated
+ * @error:	what is wrong
+ */
+struct ckpt_chain {
+	struct lcr_chain_image **images;
+	size_t nr_images;
+	size_t space;
+	char *error;
+};
+
+/* ckpt_chain_open() that reads no more than headers */
+struct ckpt_chain *lcr_chain_find(const char *path, const char *const *dirs,
+				  char **error);
+
+/*
+ * Are these the parents of the image? Only that which can be found out without
+ * moving a file position; 0, or -1 and a message in *error.
+ */
+int lcr_check_parents(int fd, const int *parents, size_t nr_parents, char **error);
+
+/*
+ * Read the header of the image that is at the file position of a regular file,
+ * which does not move. @error may be NULL.
+ */
+int lcr_read_header(int fd, struct ckpt_header *header, char **error);
+
+/*
+ * Where the pages of a run of kind CKPT_RUN_PARENT of object @objref in image
+ * @level are to be found, in the next one: its objref there, 0 if it is missing.
+ */
+uint32_t lcr_parent_object(const struct ckpt_chain *chain, size_t level, uint32_t objref);
+
+#define LCR_UUID_TEXT_SIZE	37
+
+/* "f218235b-76e3-45df-99d5-719461e75751" into @text, which is returned */
+char *lcr_uuid_text(const uint8_t *uuid, char *text);
+
+/* Set *@error, unless @error is NULL, to a message, and errno. Returns -1. */
+__attribute__((format(printf, 3, 4)))
+int lcr_error(char **error, int number, const char *format, ...);
+
 /* save.c */
+
+struct lcr_series;
+
+/* The absolute directory of a file, and its name in it, both for free() */
+int lcr_split_path(const char *path, char **dir, char **name);
+
+/* Bring a directory to stable storage; @fd is a file in it or -1. */
+int lcr_sync_dir(int dir_fd, int fd);
 
 /**
  * struct lcr_save - an image on its way to a file
  * @dir:	the directory of the file, absolute
  * @dir_stat:	what it was in the beginning
  * @name:	the file's name in it
+ * @link:	a symbolic link that is to point to it; NULL if there is none
  * @temp:	the temporary name in it; NULL while the file has none
  * @fd:		where the image is written to
  * @pidfd:	the process, with CKPT_KILL; else -1
@@ -53,6 +210,7 @@ struct lcr_save {
 	char *dir;
 	struct stat dir_stat;
 	char *name;
+	char *link;
 	char *temp;
 	int fd;
 	int pidfd;
@@ -66,10 +224,44 @@ struct lcr_save {
  * what @save holds, also if they fail; so does the second where it returns 1.
  */
 int lcr_save_begin(struct lcr_save *save, const char *path);
+/* Likewise, the next image of a series: never in place of another file */
+int lcr_save_begin_next(struct lcr_save *save, const struct lcr_series *series);
 int lcr_save_checkpoint(struct lcr_save *save, pid_t pid,
 			const struct ckpt_options *opts);
+/* After a checkpoint that failed: begin the file anew, for another one */
+int lcr_save_rewind(struct lcr_save *save);
 int lcr_save_commit(struct lcr_save *save);
 void lcr_save_discard(struct lcr_save *save);
+
+/* series.c */
+
+/**
+ * struct lcr_series - images FILE.000001, FILE.000002 ..., and FILE, a symbolic link
+ *		       to the newest of them
+ * @dir:	their directory, absolute
+ * @name:	FILE in it
+ * @newest:	what FILE points to; NULL if there is no FILE
+ * @next:	a number higher than that of any image there is or was
+ */
+struct lcr_series {
+	char *dir;
+	char *name;
+	char *newest;
+	uint64_t next;
+};
+
+/* EEXIST if there is a FILE that is no such link */
+int lcr_series_open(struct lcr_series *series, const char *path);
+void lcr_series_close(struct lcr_series *series);
+
+/* The number in FILE.NNNNNN; 0 for all other names */
+uint64_t lcr_series_number(const char *name, const char *member);
+
+/*
+ * Remove what is not needed to restart one of the newest @keep images. *@removed is
+ * how many images were, also on failure.
+ */
+int lcr_series_retain(const struct lcr_series *series, size_t keep, size_t *removed);
 
 /* crc32c.c */
 

@@ -54,6 +54,18 @@ void lcr_report_clear(struct ckpt_report *report)
 	memset(&report->stats, 0, sizeof(report->stats));
 }
 
+void lcr_report_set(struct ckpt_report *report, const char *text)
+{
+	size_t length = strlen(text);
+
+	lcr_report_clear(report);
+	report->stats.user.log_bytes = length;
+	if (length >= report->text_size)
+		length = report->text_size - 1;
+	memcpy(report->text, text, length);
+	report->text[length] = '\0';
+}
+
 const char *ckpt_report_text(const struct ckpt_report *report)
 {
 	return report->text;

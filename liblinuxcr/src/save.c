@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -43,32 +44,36 @@ static void free_names(struct lcr_save *save)
 {
 	free(save->dir);
 	free(save->name);
+	free(save->link);
 	free(save->temp);
 	save->dir = NULL;
 	save->name = NULL;
+	save->link = NULL;
 	save->temp = NULL;
 }
 
-static int set_names(struct lcr_save *save, const char *path)
+int lcr_split_path(const char *path, char **dir, char **name)
 {
 	const char *slash = strrchr(path, '/');
-	const char *name = slash ? slash + 1 : path;
-	char *dir;
+	const char *last = slash ? slash + 1 : path;
+	char *given;
 
-	if (!*name) {
+	*dir = NULL;
+	*name = NULL;
+	if (!*last) {
 		errno = *path ? EISDIR : ENOENT;
 		return -1;
 	}
 	if (!slash)
-		dir = strdup(".");
+		given = strdup(".");
 	else
-		dir = strndup(path, slash > path ? (size_t)(slash - path) : 1);
-	if (!dir)
+		given = strndup(path, slash > path ? (size_t)(slash - path) : 1);
+	if (!given)
 		return -1;
-	save->dir = realpath(dir, NULL);
-	free(dir);
-	save->name = strdup(name);
-	return save->dir && save->name ? 0 : -1;
+	*dir = realpath(given, NULL);
+	free(given);
+	*name = strdup(last);
+	return *dir && *name ? 0 : -1;
 }
 
 static int open_dir(struct lcr_save *save, struct stat *st)
@@ -154,14 +159,11 @@ static int open_named(struct lcr_save *save, int dir_fd)
 	return -1;
 }
 
-int lcr_save_begin(struct lcr_save *save, const char *path)
+/* Open the file, the names being known. */
+static int begin(struct lcr_save *save)
 {
-	int dir_fd = -1;
+	int dir_fd;
 
-	*save = (struct lcr_save){ .fd = -1, .pidfd = -1 };
-
-	if (set_names(save, path))
-		goto fail;
 	dir_fd = open_dir(save, &save->dir_stat);
 	if (dir_fd < 0 || check_target(dir_fd, save->name))
 		goto fail;
@@ -173,6 +175,27 @@ int lcr_save_begin(struct lcr_save *save, const char *path)
 
 fail:
 	close_keep_errno(dir_fd);
+	return -1;
+}
+
+int lcr_save_begin(struct lcr_save *save, const char *path)
+{
+	*save = (struct lcr_save){ .fd = -1, .pidfd = -1 };
+	if (!lcr_split_path(path, &save->dir, &save->name) && !begin(save))
+		return 0;
+	lcr_save_discard(save);
+	return -1;
+}
+
+int lcr_save_begin_next(struct lcr_save *save, const struct lcr_series *series)
+{
+	*save = (struct lcr_save){ .fd = -1, .pidfd = -1 };
+	save->dir = strdup(series->dir);
+	save->link = strdup(series->name);
+	if (asprintf(&save->name, "%s.%06" PRIu64, series->name, series->next) < 0)
+		save->name = NULL;
+	if (save->dir && save->link && save->name && !begin(save))
+		return 0;
 	lcr_save_discard(save);
 	return -1;
 }
@@ -210,10 +233,12 @@ int lcr_save_checkpoint(struct lcr_save *save, pid_t pid,
 		return -1;
 	}
 	if ((opts.flags & CKPT_KILL) && pid && pid != getpid()) {
-		save->pidfd = pidfd_open(pid, 0);
-		if (save->pidfd < 0)
-			return -1;
-		save->was_stopped = is_stopped(pid);
+		if (save->pidfd < 0) {
+			save->pidfd = pidfd_open(pid, 0);
+			if (save->pidfd < 0)
+				return -1;
+			save->was_stopped = is_stopped(pid);
+		}
 		save->stopped = true;
 		opts.flags ^= CKPT_KILL | CKPT_LEAVE_STOPPED;
 	}
@@ -229,20 +254,32 @@ int lcr_save_checkpoint(struct lcr_save *save, pid_t pid,
 	return ret;
 }
 
-/* Give the image without a name a temporary one. */
-static int link_temp(struct lcr_save *save, int dir_fd)
+int lcr_save_rewind(struct lcr_save *save)
+{
+	return ftruncate(save->fd, 0) || lseek(save->fd, 0, SEEK_SET) ? -1 : 0;
+}
+
+/* Give the image without a name one that does not exist. */
+static int link_image(struct lcr_save *save, int dir_fd, const char *name)
 {
 	char fd_name[32];
-	int tries;
 
 	snprintf(fd_name, sizeof(fd_name), "/proc/self/fd/%d", save->fd);
+	/* Kernels before 6.10 want a capability for the former. */
+	if (!linkat(save->fd, "", dir_fd, name, AT_EMPTY_PATH))
+		return 0;
+	return linkat(AT_FDCWD, fd_name, dir_fd, name, AT_SYMLINK_FOLLOW);
+}
+
+/* Likewise, a temporary one */
+static int link_temp(struct lcr_save *save, int dir_fd)
+{
+	int tries;
+
 	for (tries = 0; tries < TEMP_TRIES; tries++) {
 		if (set_temp_name(save))
 			return -1;
-		/* Kernels before 6.10 want a capability for the former. */
-		if (!linkat(save->fd, "", dir_fd, save->temp, AT_EMPTY_PATH) ||
-		    !linkat(AT_FDCWD, fd_name, dir_fd, save->temp,
-			    AT_SYMLINK_FOLLOW))
+		if (!link_image(save, dir_fd, save->temp))
 			return 0;
 		if (errno != EEXIST)
 			break;
@@ -251,18 +288,74 @@ static int link_temp(struct lcr_save *save, int dir_fd)
 	return -1;
 }
 
-/* The new name has to be on stable storage too. */
-static int sync_dir(const struct lcr_save *save, int dir_fd)
+int lcr_sync_dir(int dir_fd, int file_fd)
 {
 	int fd, ret;
 
 	fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)	/* a directory one may write to but not read */
-		return syncfs(save->fd);
+		return file_fd >= 0 ? syncfs(file_fd) : -1;
 	ret = fsync(fd);
 	close_keep_errno(fd);
 	/* Some file systems have nothing to do for a directory. */
 	return ret && errno != EINVAL ? -1 : 0;
+}
+
+/*
+ * Give the next image of a series its name, which nobody else may have: of two that
+ * save the same FILE at a time one fails here, and no image is lost.
+ */
+static int publish_next(struct lcr_save *save, int dir_fd)
+{
+	if (!save->temp)
+		return link_image(save, dir_fd, save->name);
+	if (linkat(dir_fd, save->temp, dir_fd, save->name, 0))
+		return -1;
+	unlinkat(dir_fd, save->temp, 0);
+	drop_temp_name(save);
+	return 0;
+}
+
+/* Let the link point to the image, at once. */
+static int move_link(struct lcr_save *save, int dir_fd)
+{
+	int tries;
+
+	for (tries = 0; tries < TEMP_TRIES; tries++) {
+		if (set_temp_name(save))
+			return -1;
+		if (!symlinkat(save->name, dir_fd, save->temp))
+			break;
+		if (errno != EEXIST) {
+			drop_temp_name(save);
+			return -1;
+		}
+	}
+	if (renameat(dir_fd, save->temp, dir_fd, save->link))
+		return -1;
+	drop_temp_name(save);
+	return 0;
+}
+
+/*
+ * The image is on stable storage, with its name, before the link points to it; so
+ * after a power failure the link points to the old image or to the new one, and
+ * that is complete. An image that the link has not reached is of no use, but of no
+ * harm either: its number is not given again.
+ */
+static int publish_in_series(struct lcr_save *save, int dir_fd)
+{
+	int saved_errno;
+
+	if (publish_next(save, dir_fd))
+		return -1;
+	if (lcr_sync_dir(dir_fd, save->fd) || move_link(save, dir_fd)) {
+		saved_errno = errno;
+		unlinkat(dir_fd, save->name, 0);
+		errno = saved_errno;
+		return -1;
+	}
+	return lcr_sync_dir(dir_fd, save->fd);
 }
 
 /* Give the image its name, for good. */
@@ -275,12 +368,17 @@ static int publish(struct lcr_save *save)
 	dir_fd = reopen_dir(save);
 	if (dir_fd < 0)
 		return -1;
+	if (save->link) {
+		ret = publish_in_series(save, dir_fd);
+		goto out;
+	}
 	if (!save->temp && link_temp(save, dir_fd))
 		goto out;
 	if (renameat(dir_fd, save->temp, dir_fd, save->name))
 		goto out;
 	drop_temp_name(save);
-	ret = sync_dir(save, dir_fd);
+	/* The new name has to be on stable storage too. */
+	ret = lcr_sync_dir(dir_fd, save->fd);
 out:
 	close_keep_errno(dir_fd);
 	return ret;

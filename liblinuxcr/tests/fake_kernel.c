@@ -8,6 +8,10 @@
  *	FAKE_NFS	the file system has no O_TMPFILE
  *	FAKE_COMMAND	shell command that is the restarted process
  *	FAKE_PGRP	it leads a process group
+ *	FAKE_CHAIN	file in which the process is remembered, of which real images
+ *			are written then, in chains
+ *	FAKE_TRACKERS	trackers that there are, as "1,3"; all of them
+ *	FAKE_PARENTS	file for the UUIDs' sequence numbers of a restart, "2 1 0"
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +24,11 @@
 #include <unistd.h>
 #include <asm/unistd.h>
 #include <linux/checkpoint.h>
+
+#include "synth.h"
+
+#define NR_PAGES	16
+#define BASE		0x10000000UL
 
 long syscall(long number, ...);
 int openat(int dir_fd, const char *path, int flags, ...);
@@ -43,15 +52,113 @@ static long finish(uint64_t log, uint32_t log_size, uint64_t stats, long result)
 	return result;
 }
 
+/* What is known of the process: its last image, and what tracks it */
+struct state {
+	uint32_t chain;
+	uint64_t sequence;
+	uint32_t tracker;
+};
+
+static void access_state(struct state *state, bool write)
+{
+	int fd = open(getenv("FAKE_CHAIN"), O_RDWR | O_CREAT, 0600);
+	ssize_t n = write ? pwrite(fd, state, sizeof(*state), 0) :
+			    pread(fd, state, sizeof(*state), 0);
+
+	if (fd < 0 || n < 0)
+		abort();
+	close(fd);
+}
+
+static bool has_tracker(uint32_t tracker)
+{
+	const char *trackers = getenv("FAKE_TRACKERS");
+
+	return !trackers || strchr(trackers, '0' + tracker);
+}
+
+static int fail(int error)
+{
+	errno = error;
+	return -1;
+}
+
+/* An image of 16 pages, of which an increment has one */
+static int write_image(const struct checkpoint_args *args)
+{
+	struct ckpt_run runs[] = {
+		{ .addr = BASE, .nr_pages = NR_PAGES, .kind = CKPT_RUN_DATA },
+		{ .kind = CKPT_RUN_DATA, .nr_pages = 1 },
+		{ .kind = CKPT_RUN_PARENT },
+	};
+	struct state state = { };
+	uint8_t uuid[CKPT_UUID_SIZE];
+	unsigned int nr_runs = 1;
+	struct synth synth;
+	ssize_t n;
+
+	if (!has_tracker(args->tracker))
+		return fail(EOPNOTSUPP);
+	access_state(&state, false);
+	if (args->flags & CHECKPOINT_INCREMENTAL) {
+		synth_uuid(uuid, state.chain, state.sequence);
+		if (memcmp(uuid, args->parent_uuid, sizeof(uuid)) ||
+		    state.tracker != args->tracker)
+			return fail(ESTALE);
+		state.sequence++;
+		runs[0].nr_pages = state.sequence % (NR_PAGES - 1);
+		runs[0].kind = CKPT_RUN_PARENT;
+		runs[1].addr = BASE + runs[0].nr_pages * 4096;
+		runs[2].addr = runs[1].addr + 4096;
+		runs[2].nr_pages = NR_PAGES - 1 - runs[0].nr_pages;
+		nr_runs = 3;
+	} else {
+		state.sequence = 0;
+		state.chain++;
+	}
+	state.tracker = args->tracker;
+	access_state(&state, true);
+	synth_link(&synth, state.chain, state.sequence, 10 + state.sequence);
+	synth_pages(&synth, 10 + state.sequence, runs + !runs[0].nr_pages,
+		    nr_runs - !runs[0].nr_pages, state.sequence + 1);
+	synth_trailer(&synth);
+	n = write(args->image_fd, synth.data, synth.size);
+	n -= synth.size;
+	synth_free(&synth);
+	return n ? fail(EIO) : 0;
+}
+
 static long checkpoint(const struct checkpoint_args *args)
 {
 	const char *seconds = getenv("FAKE_SLEEP");
 
-	if (args->image_fd >= 0 && write(args->image_fd, "image\n", 6) != 6)
+	if (args->image_fd >= 0 && getenv("FAKE_CHAIN")) {
+		if (write_image(args))
+			return -1;
+	} else if (args->image_fd >= 0 && write(args->image_fd, "image\n", 6) != 6) {
 		return -1;
+	}
 	if (seconds)
 		sleep(atoi(seconds));
 	return finish(args->log, args->log_size, args->stats, 0);
+}
+
+static void log_parents(const struct restart_args *args)
+{
+	const int *fds = (void *)(uintptr_t)args->parents;
+	FILE *file = fopen(getenv("FAKE_PARENTS"), "w");
+	struct ckpt_header header;
+	uint32_t i;
+
+	if (!file)
+		abort();
+	for (i = 0; i < args->parents_nr; i++) {
+		if (pread(fds[i], &header, sizeof(header), sizeof(struct ckpt_rec)) !=
+		    sizeof(header))
+			abort();
+		fprintf(file, "%s%u", i ? " " : "", (unsigned int)header.sequence);
+	}
+	fclose(file);
 }
 
 static long restart(const struct restart_args *args)
@@ -60,6 +167,8 @@ static long restart(const struct restart_args *args)
 	sigset_t none;
 	pid_t pid;
 
+	if (getenv("FAKE_PARENTS"))
+		log_parents(args);
 	if (!command)
 		return finish(args->log, args->log_size, args->stats, 0);
 	pid = fork();

@@ -111,8 +111,17 @@ void synth_pages(struct synth *synth, uint32_t objref, const struct ckpt_run *ru
 	pages->nr_pages = nr_pages;
 	pages->data_offset = data - offset - sizeof(struct ckpt_rec);
 	memcpy(pages->runs, runs, nr_runs * sizeof(*runs));
-	for (page = 0; page < nr_pages; page++)
-		((uint8_t *)append(synth, page_size))[page + 1] = fill;
+	for (i = 0, page = 0; i < nr_runs; i++) {
+		uint64_t addr = runs[i].addr;
+		unsigned int n = runs[i].kind == CKPT_RUN_DATA ? runs[i].nr_pages : 0;
+
+		for (; n; n--, page++, addr += page_size) {
+			uint8_t *contents = append(synth, page_size);
+
+			contents[page % (page_size / 2) + 1] = fill;
+			memcpy(contents + page_size - sizeof(addr), &addr, sizeof(addr));
+		}
+	}
 }
 
 void synth_trailer(struct synth *synth)
@@ -284,6 +293,27 @@ void synth_process(struct synth *synth)
 	synth_pages(synth, 10, first, 2, 0xaa);
 	synth_pages(synth, 10, second, 2, 0xbb);
 	synth_trailer(synth);
+}
+
+void synth_uuid(uint8_t *uuid, uint32_t chain, uint64_t sequence)
+{
+	memset(uuid, 0, CKPT_UUID_SIZE);
+	memcpy(uuid, &chain, sizeof(chain));
+	memcpy(uuid + 8, &sequence, sizeof(sequence));
+}
+
+void synth_link(struct synth *synth, uint32_t chain, uint64_t sequence, uint32_t mm)
+{
+	const struct ckpt_mm record = { .id = chain };
+
+	synth_init(synth);
+	synth_uuid(synth->header.uuid, chain, sequence);
+	if (sequence)
+		synth_uuid(synth->header.parent_uuid, chain, sequence - 1);
+	synth->header.sequence = sequence;
+	synth->header.time_ns += sequence * 1000000000;
+	synth_header(synth);
+	synth_record(synth, CKPT_REC_MM, mm, &record, sizeof(record));
 }
 
 int synth_file(const struct synth *synth, size_t size)

@@ -40,13 +40,25 @@ void synth_free(struct synth *synth);
 void synth_header(struct synth *synth);
 void synth_record(struct synth *synth, uint32_t type, uint32_t objref,
 		  const void *payload, size_t size);
-/* One byte of @fill is in every page of the runs of kind CKPT_RUN_DATA */
+/*
+ * In every page of the runs of kind CKPT_RUN_DATA are one byte of @fill and, at its
+ * end, the address
+ */
 void synth_pages(struct synth *synth, uint32_t objref, const struct ckpt_run *runs,
 		 unsigned int nr_runs, uint8_t fill);
 void synth_trailer(struct synth *synth);
 
 /* An image of a process with two threads, three files, and some pages in two records */
 void synth_process(struct synth *synth);
+
+/* The UUID of image @sequence of @chain, which is not 0 */
+void synth_uuid(uint8_t *uuid, uint32_t chain, uint64_t sequence);
+
+/*
+ * The beginning of that image, the header and an address space, object @mm, which has
+ * @chain as its ID. Pages and the trailer may follow.
+ */
+void synth_link(struct synth *synth, uint32_t chain, uint64_t sequence, uint32_t mm);
 
 /* Compute the checksums of the image again, so that only other checks can fail */
 void synth_fix_crc(struct synth *synth);

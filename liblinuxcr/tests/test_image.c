@@ -656,6 +656,33 @@ static bool records_out_of_order_are_refused(void)
 	return true;
 }
 
+static bool pages_out_of_order_are_refused(void)
+{
+	const struct ckpt_run runs[] = {
+		{ .addr = 0x1000, .nr_pages = 2, .kind = CKPT_RUN_DATA },
+		{ .addr = 0x3000, .nr_pages = 1, .kind = CKPT_RUN_ZERO },
+		{ .addr = 0x2000, .nr_pages = 1, .kind = CKPT_RUN_ZERO },
+	};
+	struct synth synth;
+	unsigned int i;
+
+	/* Other objects may come in between. */
+	for (i = 1; i < 3; i++) {
+		unsigned int k;
+
+		synth_init(&synth);
+		synth_header(&synth);
+		for (k = 1; k < 40; k++)
+			synth_pages(&synth, k, &runs[0], 1, 1);
+		synth_pages(&synth, 7, &runs[i], 1, 1);
+		synth_trailer(&synth);
+		CHECK(verify(&synth) == (i == 1 ? 0 : EBADMSG), "%s", message);
+		synth_free(&synth);
+	}
+	CHECK(strstr(message, "address 0x2000 is not after"), "%s", message);
+	return true;
+}
+
 static bool huge_lengths_are_refused(void)
 {
 	static const uint64_t lengths[] = {
@@ -757,6 +784,8 @@ int main(void)
 		  bad_trailers_are_refused },
 		{ "records out of order are refused",
 		  records_out_of_order_are_refused },
+		{ "pages out of order are refused, over all records of an object",
+		  pages_out_of_order_are_refused },
 		{ "huge and odd lengths are refused",
 		  huge_lengths_are_refused },
 		{ "after a failure nothing more is given out",

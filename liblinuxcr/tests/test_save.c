@@ -566,7 +566,23 @@ static bool arguments_reach_the_kernel(void)
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 
+	opts.flags = CKPT_INCREMENTAL;
+	opts.tracker = CKPT_TRACKER_WRITE_PROTECT;
+	memset(opts.parent_uuid, 0x5a, sizeof(opts.parent_uuid));
+	CHECK(ckpt_checkpoint(8, null_fd, &opts) == 0);
+	CHECK(fake.args.flags == CHECKPOINT_INCREMENTAL);
+	CHECK(fake.args.tracker == CHECKPOINT_TRACKER_WRITE_PROTECT && !fake.args.reserved);
+	CHECK(!memcmp(fake.args.parent_uuid, opts.parent_uuid, sizeof(opts.parent_uuid)));
+	opts.reserved = 1;
+	CHECK(ckpt_checkpoint(8, null_fd, &opts) == -1 && errno == EINVAL);
+	opts.reserved = 0;
+	opts.size = 48;			/* as a program compiled before there were chains */
 	opts.flags = 0;
+	CHECK(ckpt_checkpoint(8, null_fd, &opts) == 0 && !fake.args.tracker);
+	opts.size = sizeof(opts);
+	opts.tracker = CKPT_TRACKER_OFF;
+	memset(opts.parent_uuid, 0, sizeof(opts.parent_uuid));
+
 	CHECK(ckpt_check(8, &opts) == 0);
 	CHECK(fake.args.flags == CHECKPOINT_CHECK && fake.args.image_fd == -1);
 	ckpt_report_free(opts.report);
@@ -618,7 +634,7 @@ static bool option_sizes_are_checked(void)
 	CHECK(ckpt_checkpoint(1, null_fd, &newer.opts) == 0);
 	newer.opts.size = 0;
 	CHECK(ckpt_checkpoint(1, null_fd, &newer.opts) == -1 && errno == EINVAL);
-	newer.opts.size = sizeof(newer.opts) - 8;
+	newer.opts.size = 40;
 	CHECK(ckpt_checkpoint(1, null_fd, &newer.opts) == -1 && errno == EINVAL);
 	newer.opts.size = sizeof(newer.opts);
 	newer.opts.flags = 1;

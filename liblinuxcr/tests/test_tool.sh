@@ -134,6 +134,14 @@ usage_errors()
 		save --timeout nan 1 file
 		save --external-fd x 1 file
 		save --nonsense 1 file
+		save --keep 1 1 file
+		save --tracker none 1 file
+		save --incremental --tracker off 1 file
+		save --incremental --tracker soft 1 file
+		save --incremental --full-every 0 1 file
+		save --incremental --keep 0 1 file
+		save --incremental --parent x 1 file
+		save --incremental --keep 1 1 -
 		check
 		check 1 2
 		check --kill 1
@@ -142,9 +150,14 @@ usage_errors()
 		restart --inherit-fd 1: a
 		restart --inherit-fd :1 a
 		restart --inherit-fd -1 a
+		restart --parent a --parent-dir b c
+		restart --parent-dir b -
 		info
 		info a b
 		verify
+		merge
+		merge a b
+		merge -
 	END
 }
 
@@ -154,7 +167,7 @@ help_texts()
 
 	expect 0 "$ckpt" --help && says out "usage: ckpt COMMAND" || return
 	expect 0 "$ckpt" --version && says out '^ckpt [0-9]' || return
-	for command in save restart check info verify; do
+	for command in save restart check info verify merge; do
 		expect 0 "$ckpt" $command --help && says out "usage: ckpt $command" &&
 			empty err || return
 		expect 0 "$ckpt" $command -h 1 && says out "usage: ckpt $command" || return
@@ -252,6 +265,190 @@ signal_during_save_and_kill()
 	kill -KILL $victim
 	wait $victim 2>/dev/null
 	[ $status -eq 143 ] && [ ! -e killed ]
+}
+
+# chain OPTION...: the next image of job, of a process that is remembered in state
+chain()
+{
+	fake FAKE_CHAIN=state "$ckpt" save --incremental "$@" $$ job
+}
+
+new_chain()
+{
+	rm -rf state job* more parents a b c d whole new
+}
+
+save_makes_chain()
+{
+	new_chain
+	expect 0 chain && empty out && empty err && [ "$(readlink job)" = job.000001 ] &&
+	expect 0 chain --json && empty err &&
+	json out "d['saved'] and d['incremental'] and d['image'] == 'job.000002'" &&
+	json out "d['sequence'] == 1 and d['tracker'] == 'shadow' and d['removed'] == 0" &&
+	json out "d['parent_uuid'] == '01000000-0000-0000-0000-000000000000'" &&
+	expect 0 chain --stats && says err 'of the parent left out' &&
+	[ "$(readlink job)" = job.000003 ] && [ "$(stat -c %a job.000003)" = 600 ] &&
+	expect 0 "$ckpt" verify job && says out '^job: complete and undamaged, with its 2 parents$' &&
+	expect 0 "$ckpt" verify --json job job.000001 &&
+	json out "d[0]['parents'] == 2 and d[1]['parents'] == 0" || return
+	# Without O_TMPFILE, and with --kill
+	sleep 60 &
+	expect 0 fake FAKE_NFS=1 FAKE_CHAIN=state "$ckpt" save --incremental --kill $! job &&
+	! kill -0 $! 2>/dev/null || [ "$(state $!)" = Z ] || return
+	[ "$(readlink job)" = job.000004 ] && [ "$(find . -name '.*job*')" = "" ] &&
+	[ "$(stat -c %h job.000004)" = 1 ] && expect 0 "$ckpt" verify job && says out '3 parents'
+}
+
+save_takes_full_image_every_now_and_then()
+{
+	local i
+
+	new_chain
+	for i in {1..7}; do
+		expect 0 chain --full-every 3 && empty err || return
+	done
+	expect 0 "$ckpt" info --json job && json out "d['header']['sequence'] == 0" &&
+	expect 0 "$ckpt" info --json job.000006 && json out "[i['sequence'] for i in d['chain']] == [2, 1, 0]"
+}
+
+# ESTALE, and every damage to the chain, gives a full image, and is told.
+save_falls_back_to_full()
+{
+	new_chain
+	expect 0 chain && rm state && expect 0 chain && says err 'took a full image: what was written since image 01' &&
+	expect 0 chain && empty err && rm state &&
+	expect 0 chain --json && says err 'took a full image' &&
+	json out "d['saved'] and not d['incremental'] and 'is not known' in d['full_reason']" &&
+	expect 0 "$ckpt" verify job && says out 'undamaged$' || return
+	expect 0 chain && truncate -s 1000 job && expect 0 chain &&
+	says err 'took a full image: .*/job.000005: .*truncated' && expect 0 "$ckpt" verify job || return
+	rm job.000006 && expect 0 chain && says err 'took a full image: .*No such file' &&
+	[ "$(readlink job)" = job.000007 ] || return
+	expect 0 chain && empty err && rm job.000007 && expect 0 chain &&
+	says err 'took a full image: image 0.*is missing, the parent of .*job.000008' &&
+	expect 0 "$ckpt" verify job || return
+	expect 0 chain --tracker none && says err 'took a full image'
+}
+
+save_falls_back_to_other_tracker()
+{
+	new_chain
+	expect 0 fake FAKE_TRACKERS=1,3 FAKE_CHAIN=state "$ckpt" save --incremental $$ job &&
+	says err 'cannot track by shadow: tracking by write-protect' &&
+	expect 0 fake FAKE_TRACKERS=1,3 FAKE_CHAIN=state "$ckpt" save --incremental --json $$ job &&
+	empty err && json out "d['incremental'] and d['tracker'] == 'write-protect'" || return
+	new_chain
+	expect 0 fake FAKE_TRACKERS=1 FAKE_CHAIN=state "$ckpt" save --incremental --json $$ job &&
+	says err 'tracking by none' && json out "d['tracker'] == 'none'" &&
+	expect 1 fake FAKE_TRACKERS=1 FAKE_CHAIN=state "$ckpt" save --incremental --tracker shadow $$ new &&
+	says err 'Operation not supported' && [ ! -e new ] && [ ! -e new.000001 ] || return
+	expect 1 fake FAKE_ERROR=95 FAKE_LOG='fd 3: no' "$ckpt" save --incremental $$ new &&
+	says err 'fd 3: no' && [ ! -L new ] && [ "$(find . -name '*new*')" = "" ]
+}
+
+save_keeps_what_is_needed()
+{
+	local i
+
+	new_chain
+	for i in {1..7}; do
+		expect 0 chain --full-every 3 --keep 2 && empty err && expect 0 "$ckpt" verify job || return
+	done
+	[ "$(echo job.*)" = "job.000004 job.000005 job.000006 job.000007" ] &&
+	expect 0 "$ckpt" verify job job.000006 &&
+	expect 0 chain --full-every 1 --keep 1 --json && json out "d['removed'] == 4" &&
+	[ "$(echo job.*)" = job.000008 ]
+}
+
+save_replaces_no_file_by_link()
+{
+	new_chain
+	echo precious > job
+	expect 1 chain && says err 'cannot write job: it is not a symbolic link to an image job.NNNNNN' &&
+	[ "$(cat job)" = precious ] && rm job && ln -s other job && expect 1 chain &&
+	[ "$(readlink job)" = other ] && rm job && expect 0 chain &&
+	expect 1 fake "$ckpt" save $$ job && says err 'it is a symbolic link'
+}
+
+save_chain_to_pipe()
+{
+	new_chain
+	expect 0 fake FAKE_CHAIN=state "$ckpt" save --incremental $$ - && empty err && cp out a &&
+	expect 0 fake FAKE_CHAIN=state "$ckpt" save --incremental --parent a --json $$ - &&
+	json err "d['incremental']" && cp out b &&
+	expect 0 "$ckpt" verify b && says out '1 parent' &&
+	expect 0 fake FAKE_CHAIN=state "$ckpt" save --incremental \
+		--parent 01000000-0000-0000-0100-000000000000 $$ - && empty err && cp out c &&
+	expect 0 "$ckpt" verify c && says out '2 parents' &&
+	expect 0 fake FAKE_CHAIN=state "$ckpt" save --incremental --parent b $$ - &&
+	says err 'took a full image' && cp out d && expect 0 "$ckpt" verify d &&
+	expect 0 fake FAKE_CHAIN=state "$ckpt" save --incremental --parent nothing $$ - &&
+	says err 'took a full image: nothing: No such file'
+}
+
+restart_of_chain()
+{
+	new_chain
+	chain && chain && chain && mkdir more || return
+	export FAKE_PARENTS=parents
+	expect 0 fake "$ckpt" restart -d job && [ "$(cat parents)" = "1 0" ] &&
+	expect 0 fake "$ckpt" restart -d job.000001 && [ "$(cat parents)" = "" ] &&
+	mv job.000001 more/first && rm parents &&
+	expect 125 fake "$ckpt" restart -d job && says err 'is missing, the parent of .*job.000002' &&
+	[ ! -e parents ] &&
+	expect 0 fake "$ckpt" restart -d --parent-dir more job && [ "$(cat parents)" = "1 0" ] &&
+	expect 0 fake "$ckpt" restart -d --parent job.000002 --parent more/first - &&
+	[ "$(cat parents)" = "1 0" ] &&
+	expect 125 fake "$ckpt" restart -d --parent more/first --parent job.000002 job &&
+	says err 'parent 1 .*has to be image 01' &&
+	expect 125 fake "$ckpt" restart -d --parent missing job && says err 'cannot open missing'
+	local result=$?
+	unset FAKE_PARENTS
+	return $result
+}
+
+info_shows_chain()
+{
+	new_chain
+	chain && chain && chain || return
+	expect 0 "$ckpt" info job && empty err && says out '^chain      3 images, ' &&
+	says out '^     2  .* 1 *15 *0  .*/job.000003$' && says out '^     0  .* 16 *0 *0  .*/job.000001$' &&
+	expect 0 "$ckpt" info --json job &&
+	json out "[(i['pages'], i['pages_parent'], i['pages_zero']) for i in d['chain']] == [(1, 15, 0), (1, 15, 0), (16, 0, 0)]" &&
+	json out "d['chain'][0]['file'].endswith('/job.000003') and d['chain'][2]['image_bytes'] == $(stat -c %s job.000001)" &&
+	"$ckpt" info - < job > out && says out '^parent' || return
+	mkdir more && mv job.000001 more &&
+	expect 1 "$ckpt" info job && says err 'is missing' && says out '^uuid' &&
+	expect 1 "$ckpt" info --json job && json out "d['complete'] and 'missing' in d['chain_error']" &&
+	expect 0 "$ckpt" info --parent-dir more job && says out '3 images'
+}
+
+verify_of_chain()
+{
+	new_chain
+	chain && chain && chain || return
+	printf X | dd of=job.000001 bs=1 seek=9000 conv=notrunc status=none
+	expect 1 "$ckpt" verify job && says err 'job: .*/job.000001: .*damaged' &&
+	expect 1 "$ckpt" verify --json job job.000002 && json out "[i['error'] for i in d] == ['EBADMSG'] * 2" &&
+	"$ckpt" verify - < job > out && says out 'an increment, without its parents' &&
+	rm job.000001 && expect 1 "$ckpt" verify --json job && json out "d[0]['error'] == 'ENOENT'"
+}
+
+merge_makes_full_image()
+{
+	new_chain
+	chain && chain && chain || return
+	expect 0 "$ckpt" merge --output whole job && empty out && empty err &&
+	[ "$(stat -c %a whole)" = 600 ] && expect 0 "$ckpt" verify whole &&
+	expect 0 "$ckpt" info --json whole && json out "d['pages'] == 16 and d['header']['sequence'] == 0" &&
+	"$ckpt" merge -o - job.000002 2> err | "$ckpt" verify - > out && says out 'undamaged$' && empty err &&
+	expect 1 "$ckpt" merge job.000002 && says err 'not a link made by' &&
+	expect 1 "$ckpt" merge -o job.000001 job && says err 'job needs it' &&
+	expect 1 "$ckpt" merge -o job job && says err 'it is a symbolic link' &&
+	expect 0 "$ckpt" merge --json job && json out "d['merged'] and d['image'] == 'job.000004' and d['images'] == 3" &&
+	[ "$(readlink job)" = job.000004 ] && expect 0 "$ckpt" verify job && says out 'undamaged$' || return
+	expect 0 chain --keep 1 && says err 'took a full image' && [ "$(echo job.*)" = job.000005 ] &&
+	chain && rm job.000005 && expect 1 "$ckpt" merge -o new job && says err 'is missing' && [ ! -e new ]
 }
 
 check_reports()
@@ -462,6 +659,7 @@ verify_images()
 	expect 1 "$ckpt" verify image short flipped && says out '^image: complete' &&
 	says err 'short: .*truncated: the image ends at offset 5000' &&
 	says err 'flipped: .*(PAGES).*damaged' &&
+	says err '^ckpt: short: record' &&
 	expect 1 "$ckpt" verify --quiet short && empty out && empty err &&
 	expect 1 "$ckpt" verify --json image short missing &&
 	json out "[i['ok'] for i in d] == [True, False, False]" &&
@@ -476,7 +674,8 @@ completion()
 	# shellcheck disable=SC1090
 	. "$script" &&
 	COMP_WORDS=(ckpt ve) COMP_CWORD=1 && _ckpt && [ "${COMPREPLY[*]}" = verify ] &&
-	COMP_WORDS=(ckpt save --k) COMP_CWORD=2 && _ckpt && [ "${COMPREPLY[*]}" = --kill ] &&
+	COMP_WORDS=(ckpt save --ki) COMP_CWORD=2 && _ckpt && [ "${COMPREPLY[*]}" = --kill ] &&
+	COMP_WORDS=(ckpt save --tracker w) COMP_CWORD=3 && _ckpt && [ "${COMPREPLY[*]}" = write-protect ] &&
 	COMP_WORDS=(ckpt check $$) COMP_CWORD=2 && _ckpt && [[ " ${COMPREPLY[*]} " == *" $$ "* ]]
 }
 
@@ -485,7 +684,7 @@ options_are_documented()
 {
 	local command option
 
-	for command in save restart check info verify; do
+	for command in save restart check info verify merge; do
 		"$ckpt" $command --help > help
 		for option in $(grep -o -e '--[a-z-]*' help | sort -u); do
 			grep -q -e "$option" "$1" || { echo "# completion lacks $option"; return 1; }
@@ -511,7 +710,7 @@ run()
 }
 
 echo "KTAP version 1"
-echo "1..25"
+echo "1..36"
 run "wrong usage is told, with status 2" usage_errors
 run "every command has a help text" help_texts
 run "output that cannot be written is a failure" full_stdout
@@ -521,6 +720,17 @@ run "save writes to standard output" save_writes_stdout
 run "save shows the report and what to do" save_reports_failure
 run "a signal ends save and leaves no file behind" signals_end_save
 run "a signal ends save --kill and lets the process go on" signal_during_save_and_kill
+run "save --incremental makes a chain" save_makes_chain
+run "every Nth image is full" save_takes_full_image_every_now_and_then
+run "a full image is taken where no increment can be" save_falls_back_to_full
+run "another tracker is used where the kernel lacks one" save_falls_back_to_other_tracker
+run "save --keep removes what is not needed" save_keeps_what_is_needed
+run "nothing but a link to an image becomes one" save_replaces_no_file_by_link
+run "increments go to standard output too" save_chain_to_pipe
+run "restart finds or is given the parents" restart_of_chain
+run "info shows the chain" info_shows_chain
+run "verify goes through the chain" verify_of_chain
+run "merge makes one full image of a chain" merge_makes_full_image
 run "check tells what prevents a checkpoint" check_reports
 run "restart ends with the status of the process" restart_passes_status
 run "restart fails with status 125, the report and what to do" restart_reports_failure

@@ -24,6 +24,7 @@ int command_restart(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_verify(int argc, char **argv);
+int command_merge(int argc, char **argv);
 
 /* The help text of a command, and STATUS_OK */
 int show_help(const char *command);
@@ -53,12 +54,37 @@ void out_of_memory(void);
 /* An allocation that does not fail */
 void *checked_realloc(void *memory, size_t count, size_t size);
 
+/* An array of strings that ends with NULL, one longer; empty if it is NULL */
+const char **add_string(const char **strings, const char *string);
+
+/*
+ * What the library says of a chain, without the path of FILE where that is the image
+ * itself and not a link to it. NULL if it says nothing.
+ */
+const char *chain_message(const char *file, const char *text);
+
+/* saving.c */
+
+struct lcr_save;
+struct lcr_series;
+
+/*
+ * Begin a file, or the next image of a series, and end it: @good is whether it is to
+ * stay. In between, signals end ckpt. @stops: a process may be stopped meanwhile.
+ * There is one such file at a time, and no other after it. -1 or NULL with errno.
+ */
+struct lcr_save *saving_begin(const char *file, const struct lcr_series *series, bool stops);
+int saving_end(bool good);
+
+/* Why a file cannot be written, "" if errno says it all */
+const char *file_trouble(int error);
+
 /* output.c */
 
 /* Text from outside: control characters as \xNN; each line begins with @indent */
 void print_text(FILE *out, const char *indent, const char *text);
 
-/* The following are valid until eight more have been called. */
+/* The following are valid until eleven more have been called. */
 
 /* "1.5 MiB" for 1572864 */
 const char *format_bytes(uint64_t bytes);
@@ -68,6 +94,12 @@ const char *format_time(uint64_t ns);
 
 /* "2 pages" for 2 and "page" */
 const char *format_count(uint64_t count, const char *noun);
+
+/* "f218235b-76e3-45df-99d5-719461e75751" */
+const char *format_uuid(const uint8_t *uuid);
+
+/* Nanoseconds since 1970 as local time, or for programs as UTC */
+const char *format_date(uint64_t ns, bool iso);
 
 /* The report of a call, if there is one */
 void print_report(FILE *out, const struct ckpt_report *report);

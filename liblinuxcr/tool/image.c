@@ -17,6 +17,7 @@
 struct arguments {
 	char **files;
 	int nr_files;
+	const char **parent_dirs;
 	bool records;
 	bool quiet;
 	bool json;
@@ -24,20 +25,23 @@ struct arguments {
 
 enum {
 	OPTION_RECORDS = 0x100,
+	OPTION_PARENT_DIR,
 	OPTION_JSON,
 };
 
 static const struct option info_options[] = {
-	{ "records",	no_argument,	NULL, OPTION_RECORDS },
-	{ "json",	no_argument,	NULL, OPTION_JSON },
-	{ "help",	no_argument,	NULL, 'h' },
+	{ "records",	no_argument,		NULL, OPTION_RECORDS },
+	{ "parent-dir",	required_argument,	NULL, OPTION_PARENT_DIR },
+	{ "json",	no_argument,		NULL, OPTION_JSON },
+	{ "help",	no_argument,		NULL, 'h' },
 	{ }
 };
 
 static const struct option verify_options[] = {
-	{ "quiet",	no_argument,	NULL, 'q' },
-	{ "json",	no_argument,	NULL, OPTION_JSON },
-	{ "help",	no_argument,	NULL, 'h' },
+	{ "quiet",	no_argument,		NULL, 'q' },
+	{ "parent-dir",	required_argument,	NULL, OPTION_PARENT_DIR },
+	{ "json",	no_argument,		NULL, OPTION_JSON },
+	{ "help",	no_argument,		NULL, 'h' },
 	{ }
 };
 
@@ -59,36 +63,6 @@ static const char *arch_name(uint32_t arch)
 		return "aarch64";
 	snprintf(number, sizeof(number), "ELF machine %" PRIu32, arch);
 	return number;
-}
-
-static const char *format_uuid(const uint8_t *uuid)
-{
-	static char text[CKPT_UUID_SIZE * 2 + 5];
-	char *p = text;
-	size_t i;
-
-	for (i = 0; i < CKPT_UUID_SIZE; i++) {
-		if (i == 4 || i == 6 || i == 8 || i == 10)
-			*p++ = '-';
-		p += sprintf(p, "%02x", uuid[i]);
-	}
-	return text;
-}
-
-/* Nanoseconds since 1970 as local time, or for programs as UTC */
-static const char *format_date(uint64_t ns, bool iso)
-{
-	static char text[64];
-	time_t seconds = ns / 1000000000;
-	struct tm tm;
-	size_t n;
-
-	if (!(iso ? gmtime_r(&seconds, &tm) : localtime_r(&seconds, &tm)))
-		return "?";
-	n = strftime(text, sizeof(text), iso ? "%Y-%m-%dT%H:%M:%S" : "%Y-%m-%d %H:%M:%S", &tm);
-	n += snprintf(text + n, sizeof(text) - n, ".%06" PRIu64, ns / 1000 % 1000000);
-	strftime(text + n, sizeof(text) - n, iso ? "Z" : " %z", &tm);
-	return text;
 }
 
 static void print_record(const struct ckpt_record *record,
@@ -196,8 +170,71 @@ static void json_records(struct json *json, const struct summary *summary)
 	json_end(json, ']');
 }
 
+/* What can be read only once cannot be looked at as a chain. */
+static bool is_stream(const char *file)
+{
+	struct stat st;
+
+	return !strcmp(file, "-") || (!stat(file, &st) && !S_ISREG(st.st_mode));
+}
+
+/* The chain that an image ends, unless it comes from a pipe */
+static struct ckpt_chain *open_chain(const struct arguments *args, const char *file,
+				     char **error)
+{
+	*error = NULL;
+	if (is_stream(file))
+		return NULL;
+	return ckpt_chain_open(file, args->parent_dirs, error);
+}
+
+static void print_chain(const struct ckpt_chain *chain)
+{
+	const struct ckpt_chain_image *image;
+	uint64_t bytes = 0;
+	size_t i;
+
+	for (i = 0; (image = ckpt_chain_image(chain, i)); i++)
+		bytes += image->bytes;
+	printf("chain      %zu images, %s\n"
+	       "number  taken                            %10s %10s %10s %10s  file\n",
+	       i, format_bytes(bytes), "size", "pages", "parent", "zero");
+	for (i = 0; (image = ckpt_chain_image(chain, i)); i++) {
+		printf("%6" PRIu64 "  %s %10s %10" PRIu64 " %10" PRIu64 " %10" PRIu64 "  ",
+		       (uint64_t)image->header->sequence,
+		       format_date(image->header->time_ns, false),
+		       format_bytes(image->bytes), image->pages_here,
+		       image->pages_parent, image->pages_zero);
+		print_text(stdout, "", image->path);
+		putchar('\n');
+	}
+}
+
+static void json_chain(struct json *json, const struct ckpt_chain *chain)
+{
+	const struct ckpt_chain_image *image;
+	size_t i;
+
+	json_begin(json, "chain", '[');
+	for (i = 0; (image = ckpt_chain_image(chain, i)); i++) {
+		json_begin(json, NULL, '{');
+		json_string(json, "file", image->path);
+		json_string(json, "uuid", format_uuid(image->header->uuid));
+		json_u64(json, "sequence", image->header->sequence);
+		json_string(json, "time", format_date(image->header->time_ns, true));
+		json_u64(json, "time_ns", image->header->time_ns);
+		json_u64(json, "image_bytes", image->bytes);
+		json_u64(json, "pages", image->pages_here);
+		json_u64(json, "pages_parent", image->pages_parent);
+		json_u64(json, "pages_zero", image->pages_zero);
+		json_end(json, '}');
+	}
+	json_end(json, ']');
+}
+
 static void show_json(const struct arguments *args, const char *file,
-		      const struct ckpt_image *image, const struct summary *summary)
+		      const struct ckpt_image *image, const struct summary *summary,
+		      const struct ckpt_chain *chain, const char *chain_error)
 {
 	struct json json = { .out = stdout };
 	const char *error = ckpt_image_error(image);
@@ -211,6 +248,10 @@ static void show_json(const struct arguments *args, const char *file,
 	json_bool(&json, "complete", !error);
 	if (error)
 		json_string(&json, "error", error);
+	if (chain)
+		json_chain(&json, chain);
+	if (chain_error)
+		json_string(&json, "chain_error", chain_error);
 	json_end(&json, '}');
 }
 
@@ -218,6 +259,7 @@ static void show_json(const struct arguments *args, const char *file,
 static int show(const struct arguments *args, const char *file)
 {
 	const struct ckpt_record *record;
+	struct ckpt_chain *chain = NULL;
 	struct ckpt_image *image;
 	struct summary *summary;
 	char *error;
@@ -232,54 +274,137 @@ static int show(const struct arguments *args, const char *file)
 	summary = summary_new(ckpt_image_header(image), args->records);
 	while ((ret = ckpt_image_next(image, &record)) > 0)
 		summary_add(summary, record);
+	error = NULL;
+	if (!ret)
+		chain = open_chain(args, file, &error);
 
 	if (args->json) {
-		show_json(args, file, image, summary);
+		show_json(args, file, image, summary, chain, chain_message(file, error));
 	} else {
 		print_header(file, ckpt_image_header(image));
 		if (args->records)
 			print_records(summary);
 		summary_print(summary);
+		if (chain && ckpt_chain_image(chain, 1))
+			print_chain(chain);
 	}
 	if (ret)
 		message("%s: %s", file, ckpt_image_error(image));
+	else if (error)
+		message("%s: %s", file, chain_message(file, error));
+	ret = ret || error;
 	summary_free(summary);
+	ckpt_chain_close(chain);
 	ckpt_image_close(image);
+	free(error);
 	return ret ? STATUS_FAILED : STATUS_OK;
+}
+
+/* What verify found out about an image */
+struct verdict {
+	int error;
+	char *message;
+	uint8_t uuid[CKPT_UUID_SIZE];
+	uint64_t sequence;
+	size_t nr_parents;
+};
+
+static void set_verdict(struct verdict *verdict, int error, const char *message)
+{
+	verdict->error = error;
+	verdict->message = strdup(message ? message : strerror(error));
+	if (!verdict->message)
+		out_of_memory();
+}
+
+static void set_header(struct verdict *verdict, const struct ckpt_header *header)
+{
+	memcpy(verdict->uuid, header->uuid, sizeof(verdict->uuid));
+	verdict->sequence = header->sequence;
+}
+
+/* An image without its parents */
+static void verify_image(struct verdict *verdict, const char *file)
+{
+	struct ckpt_image *image;
+	char *error = NULL;
+
+	image = open_image(file, 0, &error);
+	if (!image)
+		set_verdict(verdict, errno, error);
+	else if (ckpt_image_verify(image))
+		set_verdict(verdict, errno, ckpt_image_error(image));
+	else
+		set_header(verdict, ckpt_image_header(image));
+	ckpt_image_close(image);
+	free(error);
+}
+
+static void verify_chain(struct verdict *verdict, const struct arguments *args,
+			 const char *file)
+{
+	struct ckpt_chain *chain;
+	char *error;
+
+	chain = open_chain(args, file, &error);
+	if (!chain)
+		set_verdict(verdict, errno, chain_message(file, error));
+	else if (ckpt_chain_verify(chain))
+		set_verdict(verdict, errno, chain_message(file, ckpt_chain_error(chain)));
+	else
+		set_header(verdict, ckpt_chain_image(chain, 0)->header);
+	while (chain && ckpt_chain_image(chain, verdict->nr_parents + 1))
+		verdict->nr_parents++;
+	ckpt_chain_close(chain);
+	free(error);
+}
+
+static void json_verdict(struct json *json, const char *file, const struct verdict *verdict)
+{
+	json_begin(json, NULL, '{');
+	json_string(json, "file", file);
+	json_bool(json, "ok", !verdict->error);
+	if (verdict->error) {
+		json_string(json, "error", error_name(verdict->error));
+		json_string(json, "message", verdict->message);
+	} else {
+		json_string(json, "uuid", format_uuid(verdict->uuid));
+		json_u64(json, "sequence", verdict->sequence);
+		json_u64(json, "parents", verdict->nr_parents);
+	}
+	json_end(json, '}');
+}
+
+static void print_verdict(const char *file, const struct verdict *verdict)
+{
+	if (verdict->error) {
+		message("%s: %s", file, verdict->message);
+		return;
+	}
+	print_text(stdout, "", file);
+	printf(": complete and undamaged");
+	if (verdict->nr_parents)
+		printf(", with its %s", format_count(verdict->nr_parents, "parent"));
+	else if (verdict->sequence)
+		printf("; an increment, without its parents");
+	putchar('\n');
 }
 
 /* Returns an exit status. */
 static int verify(const struct arguments *args, const char *file, struct json *json)
 {
-	struct ckpt_image *image;
-	char *error = NULL;
-	int ret;
+	struct verdict verdict = { };
 
-	image = open_image(file, 0, &error);
-	ret = image ? ckpt_image_verify(image) : -1;
-	if (args->json) {
-		json_begin(json, NULL, '{');
-		json_string(json, "file", file);
-		json_bool(json, "ok", !ret);
-		if (ret) {
-			json_string(json, "error", error_name(errno));
-			json_string(json, "message", image ? ckpt_image_error(image) :
-				    error ? error : strerror(errno));
-		} else {
-			json_string(json, "uuid",
-				    format_uuid(ckpt_image_header(image)->uuid));
-		}
-		json_end(json, '}');
-	} else if (ret && !args->quiet) {
-		message("%s: %s", file, image ? ckpt_image_error(image) :
-			error ? error : strerror(errno));
-	} else if (!args->quiet) {
-		print_text(stdout, "", file);
-		puts(": complete and undamaged");
-	}
-	ckpt_image_close(image);
-	free(error);
-	return ret ? STATUS_FAILED : STATUS_OK;
+	if (is_stream(file))
+		verify_image(&verdict, file);
+	else
+		verify_chain(&verdict, args, file);
+	if (args->json)
+		json_verdict(json, file, &verdict);
+	else if (!args->quiet)
+		print_verdict(file, &verdict);
+	free(verdict.message);
+	return verdict.error ? STATUS_FAILED : STATUS_OK;
 }
 
 /* Returns -1, or an exit status where there is nothing more to do. */
@@ -293,6 +418,9 @@ static int parse_arguments(struct arguments *args, int argc, char **argv,
 		switch (c) {
 		case OPTION_RECORDS:
 			args->records = true;
+			break;
+		case OPTION_PARENT_DIR:
+			args->parent_dirs = add_string(args->parent_dirs, optarg);
 			break;
 		case OPTION_JSON:
 			args->json = true;
@@ -319,11 +447,12 @@ int command_info(int argc, char **argv)
 	int status;
 
 	status = parse_arguments(&args, argc, argv, info_options, "h");
-	if (status >= 0)
-		return status;
-	if (args.nr_files > 1)
-		return usage_error(argv[0], "too many arguments");
-	return show(&args, args.files[0]);
+	if (status < 0 && args.nr_files > 1)
+		status = usage_error(argv[0], "too many arguments");
+	if (status < 0)
+		status = show(&args, args.files[0]);
+	free(args.parent_dirs);
+	return status;
 }
 
 int command_verify(int argc, char **argv)
@@ -334,7 +463,7 @@ int command_verify(int argc, char **argv)
 
 	status = parse_arguments(&args, argc, argv, verify_options, "hq");
 	if (status >= 0)
-		return status;
+		goto out;
 	status = STATUS_OK;
 	if (args.json)
 		json_begin(&json, NULL, '[');
@@ -343,5 +472,7 @@ int command_verify(int argc, char **argv)
 			status = STATUS_FAILED;
 	if (args.json)
 		json_end(&json, ']');
+out:
+	free(args.parent_dirs);
 	return status;
 }

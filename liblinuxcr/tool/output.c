@@ -3,7 +3,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "../src/internal.h"
 #include "ckpt.h"
 
 void print_text(FILE *out, const char *indent, const char *text)
@@ -26,11 +28,11 @@ void print_text(FILE *out, const char *indent, const char *text)
 /* The next of a few buffers, so that one printf() can use several. */
 static char *next_buffer(size_t *size)
 {
-	static char buffers[9][48];
+	static char buffers[12][48];
 	static unsigned int last;
 
 	*size = sizeof(buffers[0]);
-	return buffers[last++ % 9];
+	return buffers[last++ % 12];
 }
 
 const char *format_bytes(uint64_t bytes)
@@ -68,6 +70,28 @@ const char *format_count(uint64_t count, const char *noun)
 	char *buffer = next_buffer(&size);
 
 	snprintf(buffer, size, "%" PRIu64 " %s%s", count, noun, count == 1 ? "" : "s");
+	return buffer;
+}
+
+const char *format_uuid(const uint8_t *uuid)
+{
+	size_t size;
+
+	return lcr_uuid_text(uuid, next_buffer(&size));
+}
+
+const char *format_date(uint64_t ns, bool iso)
+{
+	time_t seconds = ns / 1000000000;
+	size_t size, n;
+	char *buffer = next_buffer(&size);
+	struct tm tm;
+
+	if (!(iso ? gmtime_r(&seconds, &tm) : localtime_r(&seconds, &tm)))
+		return "?";
+	n = strftime(buffer, size, iso ? "%Y-%m-%dT%H:%M:%S" : "%Y-%m-%d %H:%M:%S", &tm);
+	n += snprintf(buffer + n, size - n, ".%06" PRIu64, ns / 1000 % 1000000);
+	strftime(buffer + n, size - n, iso ? "Z" : " %z", &tm);
 	return buffer;
 }
 

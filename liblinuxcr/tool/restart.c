@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "ckpt.h"
@@ -17,6 +18,8 @@ struct arguments {
 	struct ckpt_restart_options opts;
 	struct ckpt_inherited_fd *fds;
 	const char *file;
+	const char **parents;
+	const char **parent_dirs;
 	bool detach;
 	bool stats;
 	bool json;
@@ -26,6 +29,8 @@ enum {
 	OPTION_INHERIT_FD = 0x100,
 	OPTION_HOST_CLOCKS,
 	OPTION_LEAVE_STOPPED,
+	OPTION_PARENT,
+	OPTION_PARENT_DIR,
 	OPTION_STATS,
 	OPTION_JSON,
 };
@@ -35,6 +40,8 @@ static const struct option options[] = {
 	{ "inherit-fd",		required_argument,	NULL, OPTION_INHERIT_FD },
 	{ "host-clocks",	no_argument,		NULL, OPTION_HOST_CLOCKS },
 	{ "leave-stopped",	no_argument,		NULL, OPTION_LEAVE_STOPPED },
+	{ "parent",		required_argument,	NULL, OPTION_PARENT },
+	{ "parent-dir",		required_argument,	NULL, OPTION_PARENT_DIR },
 	{ "stats",		no_argument,		NULL, OPTION_STATS },
 	{ "json",		no_argument,		NULL, OPTION_JSON },
 	{ "help",		no_argument,		NULL, 'h' },
@@ -109,6 +116,12 @@ static int parse_arguments(struct arguments *args, int argc, char **argv)
 		case OPTION_LEAVE_STOPPED:
 			args->opts.flags |= CKPT_RESTART_LEAVE_STOPPED;
 			break;
+		case OPTION_PARENT:
+			args->parents = add_string(args->parents, optarg);
+			break;
+		case OPTION_PARENT_DIR:
+			args->parent_dirs = add_string(args->parent_dirs, optarg);
+			break;
 		case OPTION_STATS:
 			args->stats = true;
 			break;
@@ -125,6 +138,11 @@ static int parse_arguments(struct arguments *args, int argc, char **argv)
 		return usage_error(command, argc - optind < 1 ?
 				   "too few arguments" : "too many arguments");
 	args->file = argv[optind];
+	if (args->parents && args->parent_dirs)
+		return usage_error(command, "--parent and --parent-dir exclude each other");
+	if (args->parent_dirs && !strcmp(args->file, "-"))
+		return usage_error(command, "FILE \"-\" needs --parent, not --parent-dir");
+	args->opts.parent_dirs = args->parent_dirs;
 	return -1;
 }
 
@@ -146,6 +164,37 @@ static int open_image(const char *file)
 		return -1;
 	close(null_fd);
 	return fd;
+}
+
+/* Open the parents that were named. Says what fails. */
+static bool open_parents(struct arguments *args)
+{
+	int *fds = NULL;
+	size_t i;
+
+	for (i = 0; args->parents && args->parents[i]; i++) {
+		fds = checked_realloc(fds, i + 1, sizeof(*fds));
+		fds[i] = open(args->parents[i], O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		if (fds[i] < 0) {
+			message("cannot open %s: %s", args->parents[i], strerror(errno));
+			free(fds);
+			return false;
+		}
+	}
+	args->opts.parent_fds = fds;
+	args->opts.nr_parent_fds = i;
+	return true;
+}
+
+/* From a file, so that its parents can be looked for, unless they were named */
+static pid_t restart_image(const struct arguments *args, int fd)
+{
+	struct stat st;
+
+	if (args->parents || !strcmp(args->file, "-") || fstat(fd, &st) ||
+	    !S_ISREG(st.st_mode))
+		return ckpt_restart(fd, &args->opts);
+	return ckpt_restart_file(args->file, &args->opts);
 }
 
 static void print_json(FILE *out, const struct arguments *args, pid_t pid, int error)
@@ -186,12 +235,13 @@ static void print_stats(const struct arguments *args, pid_t pid)
 	fprintf(stderr,
 		"process %d restarted: %s in %s\n"
 		"%s, %s, %s\n"
-		"%s loaded; at most %s of kernel memory\n",
+		"%s loaded, %s from parents; at most %s of kernel memory\n",
 		(int)pid, format_bytes(stats->bytes), format_time(stats->total_ns),
 		format_count(stats->threads, "thread"),
 		format_count(stats->vmas, "memory area"),
 		format_count(stats->files, "file"),
 		format_count(stats->pages_here, "page"),
+		format_count(stats->pages_parent, "page"),
 		format_bytes(stats->kernel_bytes));
 }
 
@@ -327,10 +377,12 @@ static int restart(struct arguments *args)
 		message("cannot open %s: %s", args->file, strerror(errno));
 		return STATUS_RESTART;
 	}
+	if (!open_parents(args))
+		return STATUS_RESTART;
 	/* Before there is anything that a signal could be meant for. */
 	if (!args->detach)
 		block_signals(&signals);
-	pid = ckpt_restart(fd, &args->opts);
+	pid = restart_image(args, fd);
 	error = pid < 0 ? errno : 0;
 	close(fd);
 
@@ -367,6 +419,9 @@ int command_restart(int argc, char **argv)
 		status = restart(&args);
 	}
 	ckpt_report_free(args.opts.report);
+	free((int *)args.opts.parent_fds);
+	free(args.parents);
+	free(args.parent_dirs);
 	free(args.fds);
 	return status;
 }

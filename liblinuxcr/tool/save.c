@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* ckpt save and ckpt check */
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
-#include <pthread.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,15 +16,54 @@
 #define PID_MAX_LIMIT	(4L << 20)
 #define FD_MAX		0x7fffffffL
 #define TIMEOUT_MAX	1e6
+#define CHAIN_MAX	65536		/* what restart(2) takes */
+#define FULL_EVERY_DEFAULT 10
 
 /* Command line of both commands. */
 struct arguments {
 	struct ckpt_options opts;
 	int *external_fds;
 	pid_t pid;
-	const char *file;	/* save only */
+	const char *file;	/* this and what follows: save only */
+	bool incremental;
+	bool chain_options;	/* some that need --incremental */
+	uint32_t tracker;	/* CKPT_TRACKER_OFF: the best one there is */
+	long full_every;
+	long keep;		/* 0: all */
+	const char *parent;
 	bool stats;
 	bool json;
+};
+
+/**
+ * struct plan - what image is taken, with --incremental
+ * @series:	FILE and its images
+ * @image:	the new one
+ * @has_parent:	it is to be an increment ...
+ * @parent_uuid: ... of this one
+ * @tracker:	CKPT_TRACKER_*
+ * @fell_back:	for want of the one that is the default
+ * @incremental: it is an increment
+ * @reason:	why it may have to be full though it was not to be; or NULL
+ * @removed:	old images removed
+ */
+struct plan {
+	struct lcr_series series;
+	char *image;
+	bool has_parent;
+	uint8_t parent_uuid[CKPT_UUID_SIZE];
+	uint32_t tracker;
+	bool fell_back;
+	bool incremental;
+	char *reason;
+	size_t removed;
+};
+
+static const char * const tracker_names[] = {
+	[CKPT_TRACKER_OFF]		= "off",
+	[CKPT_TRACKER_NONE]		= "none",
+	[CKPT_TRACKER_SHADOW]		= "shadow",
+	[CKPT_TRACKER_WRITE_PROTECT]	= "write-protect",
 };
 
 enum {
@@ -30,6 +71,11 @@ enum {
 	OPTION_KILL,
 	OPTION_EXTERNAL_FD,
 	OPTION_TIMEOUT,
+	OPTION_INCREMENTAL,
+	OPTION_TRACKER,
+	OPTION_FULL_EVERY,
+	OPTION_KEEP,
+	OPTION_PARENT,
 	OPTION_STATS,
 	OPTION_JSON,
 };
@@ -39,6 +85,11 @@ static const struct option save_options[] = {
 	{ "kill",		no_argument,		NULL, OPTION_KILL },
 	{ "external-fd",	required_argument,	NULL, OPTION_EXTERNAL_FD },
 	{ "timeout",		required_argument,	NULL, OPTION_TIMEOUT },
+	{ "incremental",	no_argument,		NULL, OPTION_INCREMENTAL },
+	{ "tracker",		required_argument,	NULL, OPTION_TRACKER },
+	{ "full-every",		required_argument,	NULL, OPTION_FULL_EVERY },
+	{ "keep",		required_argument,	NULL, OPTION_KEEP },
+	{ "parent",		required_argument,	NULL, OPTION_PARENT },
 	{ "stats",		no_argument,		NULL, OPTION_STATS },
 	{ "json",		no_argument,		NULL, OPTION_JSON },
 	{ "help",		no_argument,		NULL, 'h' },
@@ -133,15 +184,61 @@ static bool set_timeout(struct arguments *args, const char *text)
 	return true;
 }
 
+static bool set_tracker(struct arguments *args, const char *text)
+{
+	uint32_t i;
+
+	for (i = CKPT_TRACKER_NONE; i <= CKPT_TRACKER_WRITE_PROTECT; i++)
+		if (!strcmp(text, tracker_names[i]))
+			args->tracker = i;
+	return args->tracker != CKPT_TRACKER_OFF;
+}
+
+/* f218235b-76e3-45df-99d5-719461e75751 */
+static bool parse_uuid(const char *text, uint8_t *uuid)
+{
+	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+	char byte[3] = "";
+	size_t i, n = 0;
+
+	if (strlen(text) != strlen(form))
+		return false;
+	for (i = 0; form[i]; i++)
+		if (form[i] == '-' ? text[i] != '-' : !isxdigit((unsigned char)text[i]))
+			return false;
+	for (i = 0; form[i]; i += 2) {
+		if (form[i] == '-')
+			i++;
+		memcpy(byte, text + i, 2);
+		uuid[n++] = strtoul(byte, NULL, 16);
+	}
+	return true;
+}
+
+/* Options of chains that make no sense; NULL if there is none */
+static const char *wrong_chain_options(const struct arguments *args)
+{
+	if (!args->incremental)
+		return args->chain_options ?
+		       "--tracker, --full-every, --keep and --parent need --incremental" : NULL;
+	if (strcmp(args->file, "-"))
+		return args->parent ? "--parent is for FILE \"-\" only" : NULL;
+	if (args->keep || args->full_every != FULL_EVERY_DEFAULT)
+		return "--full-every and --keep are not for FILE \"-\"";
+	return NULL;
+}
+
 /* Returns -1, or an exit status where there is nothing more to do. */
 static int parse_arguments(struct arguments *args, int argc, char **argv,
 			   const struct option *options, int operands)
 {
-	const char *command = argv[0];
+	const char *command = argv[0], *wrong;
 	long pid;
 	int c;
 
+	args->full_every = FULL_EVERY_DEFAULT;
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
+		args->chain_options |= c >= OPTION_TRACKER && c <= OPTION_PARENT;
 		switch (c) {
 		case OPTION_LEAVE_STOPPED:
 			args->opts.flags |= CKPT_LEAVE_STOPPED;
@@ -156,6 +253,24 @@ static int parse_arguments(struct arguments *args, int argc, char **argv,
 		case OPTION_TIMEOUT:
 			if (!set_timeout(args, optarg))
 				return usage_error(command, "bad timeout \"%s\"", optarg);
+			break;
+		case OPTION_INCREMENTAL:
+			args->incremental = true;
+			break;
+		case OPTION_TRACKER:
+			if (!set_tracker(args, optarg))
+				return usage_error(command, "bad tracker \"%s\"", optarg);
+			break;
+		case OPTION_FULL_EVERY:
+			if (!parse_number(optarg, 1, CHAIN_MAX, &args->full_every))
+				return usage_error(command, "bad number \"%s\"", optarg);
+			break;
+		case OPTION_KEEP:
+			if (!parse_number(optarg, 1, LONG_MAX, &args->keep))
+				return usage_error(command, "bad number \"%s\"", optarg);
+			break;
+		case OPTION_PARENT:
+			args->parent = optarg;
 			break;
 		case OPTION_STATS:
 			args->stats = true;
@@ -177,13 +292,46 @@ static int parse_arguments(struct arguments *args, int argc, char **argv,
 	if (!parse_number(argv[optind], 1, PID_MAX_LIMIT, &pid))
 		return usage_error(command, "bad process ID \"%s\"", argv[optind]);
 	args->pid = pid;
-	if (operands > 1)
+	if (operands > 1) {
 		args->file = argv[optind + 1];
+		wrong = wrong_chain_options(args);
+		if (wrong)
+			return usage_error(command, "%s", wrong);
+	}
 	return -1;
 }
 
-static void print_json(FILE *out, const struct arguments *args, const char *key,
-		       int error)
+/* What the new image says of itself */
+static void json_image(struct json *json, const char *file)
+{
+	struct ckpt_image *image = ckpt_image_open(file, CKPT_IMAGE_SKIP_DATA, NULL);
+	const struct ckpt_header *header;
+
+	if (!image)
+		return;
+	header = ckpt_image_header(image);
+	json_string(json, "uuid", format_uuid(header->uuid));
+	json_u64(json, "sequence", header->sequence);
+	ckpt_image_close(image);
+}
+
+static void json_plan(struct json *json, const struct plan *plan)
+{
+	json_bool(json, "incremental", plan->incremental);
+	if (plan->incremental)
+		json_string(json, "parent_uuid", format_uuid(plan->parent_uuid));
+	else if (plan->reason)
+		json_string(json, "full_reason", plan->reason);
+	json_string(json, "tracker", tracker_names[plan->tracker]);
+	if (plan->image) {
+		json_string(json, "image", plan->image);
+		json_image(json, plan->image);
+		json_u64(json, "removed", plan->removed);
+	}
+}
+
+static void print_json(FILE *out, const struct arguments *args, const struct plan *plan,
+		       const char *key, int error)
 {
 	struct json json = { .out = out };
 
@@ -195,6 +343,8 @@ static void print_json(FILE *out, const struct arguments *args, const char *key,
 	if (error) {
 		json_string(&json, "error", error_name(error));
 		json_string(&json, "message", strerror(error));
+	} else if (args->incremental) {
+		json_plan(&json, plan);
 	}
 	json_report(&json, args->opts.report);
 	json_stats(&json, ckpt_report_stats(args->opts.report));
@@ -221,7 +371,7 @@ static void print_stats(const struct arguments *args)
 	fprintf(stderr,
 		"process %s saved: %s in %s, frozen for %s\n"
 		"%s, %s, %s\n"
-		"%s saved, %s of zeros left out; at most %s of kernel memory\n",
+		"%s saved, %s of zeros and %s of the parent left out; at most %s of kernel memory\n",
 		process_name(args->pid), format_bytes(stats->bytes),
 		format_time(stats->total_ns), format_time(stats->freeze_ns),
 		format_count(stats->threads, "thread"),
@@ -229,118 +379,240 @@ static void print_stats(const struct arguments *args)
 		format_count(stats->files, "file"),
 		format_count(stats->pages_here, "page"),
 		format_count(stats->pages_zero, "page"),
+		format_count(stats->pages_parent, "page"),
 		format_bytes(stats->kernel_bytes));
 }
 
-/*
- * A save to a file in progress. Whoever holds the lock, the main thread to give
- * the file its name or the other one to remove it, has the last word.
- */
-static struct {
-	pthread_mutex_t lock;
-	struct lcr_save save;
-	sigset_t signals;
-} saving = { .lock = PTHREAD_MUTEX_INITIALIZER };
-
-/* Waits for a signal that ends ckpt, and lets it do so without leaving a file. */
-static void *watch_signals(void *unused)
+/* Why there is no increment: what the kernel says, or else what ESTALE means */
+static char *stale_reason(const struct ckpt_report *report, const uint8_t *parent)
 {
-	int sig;
+	const char *text = ckpt_report_text(report);
+	char *reason;
+	int ret;
 
-	(void)unused;
-	if (sigwait(&saving.signals, &sig))
-		return NULL;
-	pthread_mutex_lock(&saving.lock);
-	lcr_save_discard(&saving.save);
-	signal(sig, SIG_DFL);
-	kill(getpid(), sig);
-	pthread_sigmask(SIG_UNBLOCK, &saving.signals, NULL);
-	return NULL;	/* not reached: the lock stays held */
+	if (*text)
+		ret = asprintf(&reason, "%.*s", (int)strcspn(text, "\n"), text);
+	else
+		ret = asprintf(&reason, "what was written since image %s is not known",
+			       format_uuid(parent));
+	if (ret < 0)
+		out_of_memory();
+	return reason;
 }
 
-/* Block the signals that shall end a save, but not those the caller ignores. */
-static void block_signals(void)
+/* Without @save, to standard output. Returns 0 or an errno value. */
+static int checkpoint_once(const struct arguments *args, const struct ckpt_options *opts,
+			   struct lcr_save *save)
 {
-	static const int signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
-	struct sigaction action;
+	int ret = save ? lcr_save_checkpoint(save, args->pid, opts) :
+			 ckpt_checkpoint(args->pid, STDOUT_FILENO, opts);
+	int error = errno;
+
+	if (!ret)
+		return 0;
+	/* Whatever it has written: another one begins where it did. */
+	if (save && lcr_save_rewind(save))
+		return errno;
+	return error;
+}
+
+/* An increment, if that is possible, or a full image; with one tracker */
+static int checkpoint_tracked(const struct arguments *args, struct plan *plan,
+			      struct ckpt_options *opts, struct lcr_save *save)
+{
+	int error;
+
+	plan->tracker = opts->tracker;
+	if (plan->has_parent) {
+		opts->flags |= CKPT_INCREMENTAL;
+		memcpy(opts->parent_uuid, plan->parent_uuid, sizeof(opts->parent_uuid));
+		error = checkpoint_once(args, opts, save);
+		if (error != ESTALE) {
+			plan->incremental = !error;
+			return error;
+		}
+		free(plan->reason);
+		plan->reason = stale_reason(opts->report, plan->parent_uuid);
+		opts->flags &= ~CKPT_INCREMENTAL;
+		memset(opts->parent_uuid, 0, sizeof(opts->parent_uuid));
+	}
+	return checkpoint_once(args, opts, save);
+}
+
+/*
+ * Take an image. A kernel that has not got a tracker says EOPNOTSUPP, but it says so
+ * of processes too: only where no tracker will do it is about those.
+ */
+static int take_image(const struct arguments *args, struct plan *plan, struct lcr_save *save)
+{
+	static const uint32_t by_default[] = {
+		CKPT_TRACKER_SHADOW, CKPT_TRACKER_WRITE_PROTECT, CKPT_TRACKER_NONE,
+	};
+	struct ckpt_options opts = args->opts;
 	size_t i;
+	int error;
 
-	sigemptyset(&saving.signals);
-	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		if (!sigaction(signals[i], NULL, &action) &&
-		    action.sa_handler != SIG_IGN)
-			sigaddset(&saving.signals, signals[i]);
-	pthread_sigmask(SIG_BLOCK, &saving.signals, NULL);
+	if (!args->incremental)
+		return checkpoint_once(args, &opts, save);
+	opts.tracker = args->tracker;
+	if (opts.tracker != CKPT_TRACKER_OFF)
+		return checkpoint_tracked(args, plan, &opts, save);
+	for (i = 0; i < sizeof(by_default) / sizeof(by_default[0]); i++) {
+		opts.tracker = by_default[i];
+		error = checkpoint_tracked(args, plan, &opts, save);
+		if (error != EOPNOTSUPP)
+			break;
+	}
+	plan->fell_back = !error && i;
+	return error;
+}
+
+/* The parent is an image in a file, or any that the user knows the UUID of. */
+static void plan_parent(struct plan *plan, const char *parent)
+{
+	struct ckpt_image *image;
+	char *error;
+
+	plan->has_parent = parse_uuid(parent, plan->parent_uuid);
+	if (plan->has_parent)
+		return;
+	image = ckpt_image_open(parent, CKPT_IMAGE_SKIP_DATA, &error);
+	if (image) {
+		plan->has_parent = true;
+		memcpy(plan->parent_uuid, ckpt_image_header(image)->uuid,
+		       sizeof(plan->parent_uuid));
+		ckpt_image_close(image);
+	} else if (asprintf(&plan->reason, "%s: %s", parent,
+			    error ? error : strerror(errno)) < 0) {
+		out_of_memory();
+	} else {
+		free(error);
+	}
 }
 
 /*
- * From here on, signals end ckpt. If that leaves behind neither a file with a name
- * nor a stopped process, there is nothing to watch for.
+ * What is FILE, and is the image that it points to one to go on from? That, and all
+ * that it needs, has to be there and undamaged, as far as can be seen without the
+ * contents of pages.
  */
-static int allow_signals(const struct arguments *args)
+static void plan_next(struct plan *plan, const struct arguments *args)
 {
-	pthread_t watcher;
+	const struct ckpt_header *header;
+	struct ckpt_chain *chain;
+	char *error;
 
-	if (saving.save.temp || (args->opts.flags & CKPT_KILL))
-		return pthread_create(&watcher, NULL, watch_signals, NULL);
-	return pthread_sigmask(SIG_UNBLOCK, &saving.signals, NULL);
+	if (asprintf(&plan->image, "%s.%06" PRIu64, args->file, plan->series.next) < 0)
+		out_of_memory();
+	if (!plan->series.newest)
+		return;
+	chain = ckpt_chain_open(args->file, NULL, &error);
+	if (!chain) {
+		if (asprintf(&plan->reason, "%s%s%s", error ? "" : args->file,
+			     error ? "" : ": ", error ? error : strerror(errno)) < 0)
+			out_of_memory();
+		free(error);
+		return;
+	}
+	header = ckpt_chain_image(chain, 0)->header;
+	if (header->sequence + 1 < (uint64_t)args->full_every) {
+		plan->has_parent = true;
+		memcpy(plan->parent_uuid, header->uuid, sizeof(plan->parent_uuid));
+	}
+	ckpt_chain_close(chain);
 }
 
 /* Returns 0 or an errno value; *@in_file if it is about the file. */
-static int save_to_file(const struct arguments *args, bool *in_file)
+static int save_to_file(const struct arguments *args, struct plan *plan, bool *in_file)
 {
-	int ret, error;
+	struct lcr_save *save;
+	int error;
 
 	*in_file = true;
-	block_signals();
-	if (lcr_save_begin(&saving.save, args->file))
+	if (args->incremental) {
+		if (lcr_series_open(&plan->series, args->file))
+			return errno;
+		plan_next(plan, args);
+	}
+	save = saving_begin(args->file, args->incremental ? &plan->series : NULL,
+			    args->opts.flags & CKPT_KILL);
+	if (!save)
 		return errno;
-	error = allow_signals(args);
+	error = take_image(args, plan, save);
 	if (error) {
-		lcr_save_discard(&saving.save);
-		return error;
-	}
-	ret = lcr_save_checkpoint(&saving.save, args->pid, &args->opts);
-	error = errno;
-	pthread_sigmask(SIG_BLOCK, &saving.signals, NULL);
-	pthread_mutex_lock(&saving.lock);
-	if (ret) {
 		*in_file = false;
-		lcr_save_discard(&saving.save);
+		saving_end(false);
 		return error;
 	}
-	return lcr_save_commit(&saving.save) ? errno : 0;
+	return saving_end(true) ? errno : 0;
+}
+
+static int save_to_stdout(const struct arguments *args, struct plan *plan)
+{
+	signal(SIGPIPE, SIG_IGN);
+	if (args->parent)
+		plan_parent(plan, args->parent);
+	return take_image(args, plan, NULL);
+}
+
+/* Say what is not as it was asked for. */
+static void print_plan(const struct plan *plan)
+{
+	if (plan->reason && !plan->incremental)
+		message("took a full image: %s", plan->reason);
+	/* The increments that follow need not say so again. */
+	if (plan->fell_back && !plan->incremental)
+		message("this kernel cannot track by %s: tracking by %s",
+			tracker_names[CKPT_TRACKER_SHADOW], tracker_names[plan->tracker]);
+}
+
+/* Returns an exit status. */
+static int retain(const struct arguments *args, struct plan *plan)
+{
+	if (!args->keep)
+		return STATUS_OK;
+	if (!lcr_series_retain(&plan->series, args->keep, &plan->removed))
+		return STATUS_OK;
+	message("process %s saved; cannot remove old images of %s: %s",
+		process_name(args->pid), args->file, strerror(errno));
+	return STATUS_FAILED;
 }
 
 static int save(const struct arguments *args)
 {
 	bool to_stdout = !strcmp(args->file, "-");
 	FILE *json_out = to_stdout ? stderr : stdout;
+	int error, status = STATUS_OK;
+	struct plan plan = { };
 	bool in_file = false;
-	int error = 0;
 
-	if (to_stdout) {
-		if (isatty(STDOUT_FILENO))
-			return usage_error("save", "an image is not written to a terminal");
-		signal(SIGPIPE, SIG_IGN);
-		if (ckpt_checkpoint(args->pid, STDOUT_FILENO, &args->opts))
-			error = errno;
-	} else {
-		error = save_to_file(args, &in_file);
-	}
+	if (to_stdout && isatty(STDOUT_FILENO))
+		return usage_error("save", "an image is not written to a terminal");
+	error = to_stdout ? save_to_stdout(args, &plan) :
+			    save_to_file(args, &plan, &in_file);
+	if (error)
+		status = STATUS_FAILED;
+	else if (plan.image)
+		status = retain(args, &plan);
 
 	if (args->json)
-		print_json(json_out, args, "saved", error);
-	if (error && in_file) {
+		print_json(json_out, args, &plan, "saved", error);
+	if (error && in_file && error == EEXIST && args->incremental) {
+		message("cannot write %s: it is not a symbolic link to an image %s.NNNNNN,"
+			" or somebody else saves it", args->file, args->file);
+	} else if (error && in_file) {
 		message("cannot write %s: %s%s", args->file, strerror(error),
-			error == ELOOP ? " (it is a symbolic link)" :
-			error == EINVAL ? " (it is not a regular file)" : "");
+			file_trouble(error));
 	} else if (error) {
 		print_failure(args, error);
-	} else if (args->stats) {
-		print_stats(args);
+	} else {
+		print_plan(&plan);
+		if (args->stats)
+			print_stats(args);
 	}
-	return error ? STATUS_FAILED : STATUS_OK;
+	lcr_series_close(&plan.series);
+	free(plan.image);
+	free(plan.reason);
+	return status;
 }
 
 static int check(const struct arguments *args)
@@ -348,7 +620,7 @@ static int check(const struct arguments *args)
 	int error = ckpt_check(args->pid, &args->opts) ? errno : 0;
 
 	if (args->json)
-		print_json(stdout, args, "possible", error);
+		print_json(stdout, args, NULL, "possible", error);
 	if (error == EOPNOTSUPP && !args->json) {
 		print_text(stdout, "", process_name(args->pid));
 		puts(" cannot be checkpointed:");

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 
 #include "ckpt.h"
@@ -63,6 +65,40 @@ void out_of_memory(void)
 {
 	message("out of memory");
 	exit(STATUS_FAILED);
+}
+
+const char **add_string(const char **strings, const char *string)
+{
+	size_t count = 0;
+
+	while (strings && strings[count])
+		count++;
+	strings = checked_realloc(strings, count + 2, sizeof(*strings));
+	strings[count] = string;
+	strings[count + 1] = NULL;
+	return strings;
+}
+
+const char *chain_message(const char *file, const char *text)
+{
+	int saved_errno = errno;
+	char *path = realpath(file, NULL);
+	const size_t length = path ? strlen(path) : 0;
+	struct stat st;
+
+	if (path && text && !lstat(file, &st) && !S_ISLNK(st.st_mode) &&
+	    !strncmp(text, path, length) && !strncmp(text + length, ": ", 2))
+		text += length + 2;
+	free(path);
+	errno = saved_errno;
+	return text;
+}
+
+const char *file_trouble(int error)
+{
+	if (error == ELOOP)
+		return " (it is a symbolic link)";
+	return error == EINVAL ? " (it is not a regular file)" : "";
 }
 
 void *checked_realloc(void *memory, size_t count, size_t size)
