@@ -249,6 +249,23 @@ static inline bool proc_in_syscall(pid_t pid, pid_t tid, long nr)
 	return end != text && (now == nr || now == __NR_restart_syscall);
 }
 
+/* Random tests: what repeats a run of one, and how much of it there is to be. */
+static inline unsigned int the_seed(void)
+{
+	const char *text = getenv("CKPT_TEST_SEED");
+	unsigned int seed = text ? strtoul(text, NULL, 0) : (unsigned long)now_ns(CLOCK_REALTIME);
+
+	test_log("CKPT_TEST_SEED=%u", seed);
+	return seed;
+}
+
+static inline int the_count(int count)
+{
+	const char *text = getenv("CKPT_TEST_COUNT");
+
+	return text ? atoi(text) : count;
+}
+
 static inline int remove_one(const char *path, const struct stat *st, int flag,
 			     struct FTW *ftw)
 {

@@ -352,22 +352,6 @@ TEST_F(image, every_truncation_is_refused)
 	test_log("%d truncations at the boundaries of %d records", tried, img->nr);
 }
 
-static unsigned int the_seed(void)
-{
-	const char *text = getenv("CKPT_TEST_SEED");
-	unsigned int seed = text ? strtoul(text, NULL, 0) : (unsigned long)now_ns(CLOCK_REALTIME);
-
-	test_log("CKPT_TEST_SEED=%u", seed);
-	return seed;
-}
-
-static int the_count(int count)
-{
-	const char *text = getenv("CKPT_TEST_COUNT");
-
-	return text ? atoi(text) : count;
-}
-
 TEST_F(image, a_thousand_random_bit_flips_are_refused)
 {
 	int i, count = the_count(1000), bit;

@@ -7,85 +7,19 @@
 #include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
-#include <sys/swap.h>
 #include <linux/fs.h>
 #include <linux/memfd.h>
 
 #include "ckpt_test.h"
+#include "ckpt_memory.h"
 
 #ifndef __NR_mseal
 #define __NR_mseal 462
 #endif
 
-#define KB	1024UL
-#define MB	(1024 * KB)
-#define PAGE	4096UL
-#define HUGE	(2 * MB)
-
 CKPT_FIXTURE(memory)
 
 /* ---- helpers of the victims ---- */
-
-static char *map(size_t len, int prot, int flags)
-{
-	char *area = mmap(NULL, len, prot, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
-
-	V_CHECK(area != MAP_FAILED);
-	return area;
-}
-
-static char *map_rw(size_t len)
-{
-	return map(len, PROT_READ | PROT_WRITE, 0);
-}
-
-/* Contents that differ from page to page and from seed to seed. */
-static uint64_t pattern(uint64_t seed, size_t i)
-{
-	return (seed << 32 ^ i) * 0x9e3779b97f4a7c15ULL + i;
-}
-
-static void fill(void *area, size_t len, uint64_t seed)
-{
-	uint64_t *word = area;
-	size_t i;
-
-	for (i = 0; i < len / 8; i++)
-		word[i] = pattern(seed, i);
-}
-
-static void check_filled(int line, const void *area, size_t len, uint64_t seed)
-{
-	const uint64_t *word = area;
-	size_t i;
-
-	for (i = 0; i < len / 8; i++)
-		if (word[i] != pattern(seed, i))
-			victim_fail(line, "byte %#zx of %#zx at %p: %#lx, not %#lx",
-				    i * 8, len, area, word[i], pattern(seed, i));
-}
-
-#define CHECK_FILLED(area, len, seed) check_filled(__LINE__, area, len, seed)
-
-static bool all_zero(const char *area, size_t len)
-{
-	return !area[0] && !memcmp(area, area + 1, len - 1);
-}
-
-/* A page's entry in /proc/self/pagemap. */
-#define PM_PRESENT	(1ULL << 63)
-#define PM_SWAPPED	(1ULL << 62)
-
-static uint64_t pagemap(const void *addr)
-{
-	uint64_t entry = 0;
-	int fd;
-
-	fd = V_SYS(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
-	V_CHECK(pread(fd, &entry, 8, (uintptr_t)addr / PAGE * 8) == 8);
-	close(fd);
-	return entry;
-}
 
 static bool populated(const void *addr)
 {
@@ -770,38 +704,6 @@ VICTIM(swapped)
 	CHECK_FILLED(area, len, 2);
 }
 
-/* Some swap space, on a zram device. */
-static bool swap_on(char *device, size_t size)
-{
-	union {
-		char bytes[4096];
-		uint32_t words[1024];
-	} head = { .words = { [256] = 1, [257] = 64 * MB / PAGE - 1 } };
-	char path[64], text[64];
-	bool done;
-	int fd;
-
-	if (read_text("/sys/class/zram-control/hot_add", text, sizeof(text)) <= 0)
-		return false;
-	snprintf(path, sizeof(path), "/sys/block/zram%d/disksize", atoi(text));
-	if (write_text(path, "64M"))
-		return false;
-	snprintf(device, size, "/dev/zram%d", atoi(text));
-	fd = open(device, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	memcpy(head.bytes + 4086, "SWAPSPACE2", 10);
-	done = pwrite(fd, &head, sizeof(head), 0) == sizeof(head) && !fsync(fd);
-	close(fd);
-	return done && !swapon(device, 0);
-}
-
-static void swap_off(const char *device)
-{
-	swapoff(device);
-	write_text("/sys/class/zram-control/hot_remove", device + strlen("/dev/zram"));
-}
-
 TEST_F(memory, swapped_pages_survive)
 {
 	char device[32];
@@ -813,15 +715,6 @@ TEST_F(memory, swapped_pages_survive)
 	victim_kill(&self->v);
 	swap_off(device);
 	ASSERT_EQ(0, ret);
-}
-
-static long ksm_shared(void)
-{
-	char text[32];
-
-	if (read_text("/sys/kernel/mm/ksm/pages_sharing", text, sizeof(text)) <= 0)
-		return -1;
-	return atol(text);
 }
 
 VICTIM(ksm)

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Memory of the victims: making it, filling it, looking at it; and swap space.
+ */
+#ifndef CKPT_MEMORY_H
+#define CKPT_MEMORY_H
+
+#include <sys/swap.h>
+
+#include "ckpt_test.h"
+
+#define KB	1024UL
+#define MB	(1024 * KB)
+#define PAGE	4096UL
+#define HUGE	(2 * MB)
+
+/* ---- helpers of the victims ---- */
+
+static inline char *map(size_t len, int prot, int flags)
+{
+	char *area = mmap(NULL, len, prot, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+
+	V_CHECK(area != MAP_FAILED);
+	return area;
+}
+
+static inline char *map_rw(size_t len)
+{
+	return map(len, PROT_READ | PROT_WRITE, 0);
+}
+
+/* Contents that differ from page to page and from seed to seed. */
+static inline uint64_t pattern(uint64_t seed, size_t i)
+{
+	return (seed << 32 ^ i) * 0x9e3779b97f4a7c15ULL + i;
+}
+
+static inline void fill(void *area, size_t len, uint64_t seed)
+{
+	uint64_t *word = area;
+	size_t i;
+
+	for (i = 0; i < len / 8; i++)
+		word[i] = pattern(seed, i);
+}
+
+static inline void check_filled(int line, const void *area, size_t len, uint64_t seed)
+{
+	const uint64_t *word = area;
+	size_t i;
+
+	for (i = 0; i < len / 8; i++)
+		if (word[i] != pattern(seed, i))
+			victim_fail(line, "byte %#zx of %#zx at %p: %#lx, not %#lx",
+				    i * 8, len, area, word[i], pattern(seed, i));
+}
+
+#define CHECK_FILLED(area, len, seed) check_filled(__LINE__, area, len, seed)
+
+static inline bool all_zero(const char *area, size_t len)
+{
+	return !area[0] && !memcmp(area, area + 1, len - 1);
+}
+
+/* A page's entry in /proc/self/pagemap. */
+#define PM_PRESENT	(1ULL << 63)
+#define PM_SWAPPED	(1ULL << 62)
+
+static inline uint64_t pagemap(const void *addr)
+{
+	uint64_t entry = 0;
+	int fd;
+
+	fd = V_SYS(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
+	V_CHECK(pread(fd, &entry, 8, (uintptr_t)addr / PAGE * 8) == 8);
+	close(fd);
+	return entry;
+}
+
+/* ---- swap space and merging ---- */
+
+/* Some swap space, on a zram device. */
+static inline bool swap_on(char *device, size_t size)
+{
+	union {
+		char bytes[4096];
+		uint32_t words[1024];
+	} head = { .words = { [256] = 1, [257] = 64 * MB / PAGE - 1 } };
+	char path[64], text[64];
+	bool done;
+	int fd;
+
+	if (read_text("/sys/class/zram-control/hot_add", text, sizeof(text)) <= 0)
+		return false;
+	snprintf(path, sizeof(path), "/sys/block/zram%d/disksize", atoi(text));
+	if (write_text(path, "64M"))
+		return false;
+	snprintf(device, size, "/dev/zram%d", atoi(text));
+	fd = open(device, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	memcpy(head.bytes + 4086, "SWAPSPACE2", 10);
+	done = pwrite(fd, &head, sizeof(head), 0) == sizeof(head) && !fsync(fd);
+	close(fd);
+	return done && !swapon(device, 0);
+}
+
+static inline void swap_off(const char *device)
+{
+	swapoff(device);
+	write_text("/sys/class/zram-control/hot_remove", device + strlen("/dev/zram"));
+}
+
+static inline long ksm_shared(void)
+{
+	char text[32];
+
+	if (read_text("/sys/kernel/mm/ksm/pages_sharing", text, sizeof(text)) <= 0)
+		return -1;
+	return atol(text);
+}
+
+#endif /* CKPT_MEMORY_H */
