@@ -113,14 +113,6 @@ static int chain_live(struct victim *v, struct chain *c, const char *name)
 	}								\
 	static void victim_##promise(void)
 
-static char *map_small(size_t pages)
-{
-	char *area = map_rw(pages * PAGE);
-
-	V_SYS(madvise(area, pages * PAGE, MADV_NOHUGEPAGE));
-	return area;
-}
-
 /* At a multiple of 2 MB. */
 static char *map_huge(size_t nr, int advice)
 {
@@ -334,7 +326,8 @@ CHAIN(moved_page_tables_are_found_at_their_new_address)
 		fill(area + i * 50 * PAGE, PAGE, i);
 	saved();
 	saved();
-	exchange(area, area + 2 * HUGE, 2 * HUGE);
+	exchange(area, area + 2 * HUGE, HUGE);
+	exchange(area + HUGE, area + 3 * HUGE, HUGE);
 	saved();
 	saved();
 	exchange(area + HUGE, area + 2 * HUGE, HUGE);
@@ -343,7 +336,8 @@ CHAIN(moved_page_tables_are_found_at_their_new_address)
 	/* back where they were */
 	exchange(area + HUGE, area + 2 * HUGE, HUGE);
 	exchange(area, area + 3 * HUGE, HUGE);
-	exchange(area, area + 2 * HUGE, 2 * HUGE);
+	exchange(area + HUGE, area + 3 * HUGE, HUGE);
+	exchange(area, area + 2 * HUGE, HUGE);
 	for (i = 0; i < 40; i++)
 		CHECK_FILLED(area + i * 50 * PAGE, PAGE, i);
 }
@@ -963,7 +957,7 @@ CHAIN(every_other_page_of_many_written)
 	char *area = map_small(nr);
 
 	for (i = 0; i < nr; i++)
-		area[i * PAGE] = i | 1;
+		area[i * PAGE] = i % 100 + 1;
 	saved();
 	saved();
 	for (i = 0; i < nr; i += 2)
@@ -975,7 +969,7 @@ CHAIN(every_other_page_of_many_written)
 	expect(area, nr, nr / 2, nr / 2);
 	restarted();
 	for (i = 0; i < nr; i++)
-		V_EQUAL((char)((i | 1) + 1), area[i * PAGE]);
+		V_EQUAL(i % 100 + 2, area[i * PAGE]);
 }
 
 /* Shared memory in front of private memory in the parent, records of both skipped. */
@@ -1662,7 +1656,7 @@ static long oracle(struct victim *v, struct chain *c, unsigned int seed, int rou
 		err = chain_step(v, c);
 		if (err) {
 			test_log("round %d of seed %u, image %d of its chain: %s", i, seed, c->nr,
-				 strerror(-err));
+				 err == -EILSEQ ? "it differs" : strerror(-err));
 			show_ops(v);
 			return err;
 		}

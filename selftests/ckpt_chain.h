@@ -412,8 +412,8 @@ static inline void plant_loss(struct chain *c, struct state *s)
 		struct page_state *page = &s->page[i];
 		const struct page_state *old = state_find(&c->state, page->object, page->addr);
 
-		if (page->object == ADDRESS_SPACE && page->kind == CKPT_RUN_DATA && old &&
-		    old->hash != page->hash) {
+		if (page->object == ADDRESS_SPACE && page->addr != VICTIM_PAGE_ADDR &&
+		    page->kind == CKPT_RUN_DATA && old && old->hash != page->hash) {
 			page->hash = old->hash;
 			c->planted = page->addr;
 		}

@@ -29,6 +29,15 @@ static inline char *map_rw(size_t len)
 	return map(len, PROT_READ | PROT_WRITE, 0);
 }
 
+/* Memory that consists of small pages. */
+static inline char *map_small(size_t pages)
+{
+	char *area = map_rw(pages * PAGE);
+
+	V_SYS(madvise(area, pages * PAGE, MADV_NOHUGEPAGE));
+	return area;
+}
+
 /* Contents that differ from page to page and from seed to seed. */
 static inline uint64_t pattern(uint64_t seed, size_t i)
 {
