@@ -332,9 +332,10 @@ WAITS(relative_futex)
 
 WAITS(absolute_futex)
 {
-	struct timespec ts = clock_plus_ms(CLOCK_MONOTONIC, WAIT_MS + 1);
+	struct timespec ts;
 
 	begin_wait(__NR_futex);
+	ts = clock_plus_ms(CLOCK_MONOTONIC, WAIT_MS + 1);
 	V_EQUAL(-1, syscall(__NR_futex, &futex_word, FUTEX_WAIT_BITSET_PRIVATE, 0, &ts, NULL, ~0));
 	V_EQUAL(ETIMEDOUT, errno);
 	V_CHECK(now_ns(CLOCK_MONOTONIC) >= ts.tv_sec * 1000000000LL + ts.tv_nsec);
@@ -352,8 +353,8 @@ WAITS(condition_variable)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&cond, &attr);
 	pthread_mutex_lock(&mutex);
-	ts = clock_plus_ms(CLOCK_MONOTONIC, WAIT_MS + 1);
 	begin_wait(__NR_futex);
+	ts = clock_plus_ms(CLOCK_MONOTONIC, WAIT_MS + 1);
 	V_EQUAL(ETIMEDOUT, pthread_cond_timedwait(&cond, &mutex, &ts));
 	end_wait(__LINE__);
 }
