@@ -249,8 +249,8 @@ static void clock_sleep(clockid_t clock, int flags)
 {
 	struct timespec ts;
 
-	ts = flags ? clock_plus_ms(clock, WAIT_MS) : in_ms(WAIT_MS);
 	begin_wait(__NR_clock_nanosleep);
+	ts = flags ? clock_plus_ms(clock, WAIT_MS) : in_ms(WAIT_MS);
 	V_EQUAL(0, syscall(__NR_clock_nanosleep, clock, flags, &ts, NULL));
 	if (!flags)
 		end_wait(__LINE__);
