@@ -780,6 +780,62 @@ SURVIVES(memory, a_huge_page_with_a_hole_keeps_its_contents)
 	V_EQUAL(pattern(1, 150 * PAGE / 8), *(uint64_t *)(area + 150 * PAGE));
 }
 
+/* ---- memory that somebody looks at while it is restored ---- */
+
+#define LOOKED_AT	0x40000000UL
+#define LOOKED_AT_LEN	(32 * HUGE)
+
+VICTIM(huge_pages)
+{
+	char *area = mmap((void *)LOOKED_AT, LOOKED_AT_LEN, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+	V_CHECK(area == (void *)LOOKED_AT);
+	V_SYS(madvise(area, LOOKED_AT_LEN, MADV_HUGEPAGE));
+	fill(area, LOOKED_AT_LEN, 3);
+	victim_ready();
+	CHECK_FILLED(area, LOOKED_AT_LEN, 3);
+	fill(area, LOOKED_AT_LEN, 4);
+	CHECK_FILLED(area, LOOKED_AT_LEN, 4);
+}
+
+/* Reads the last word of every huge page; counts what is not restored yet. */
+static void __noreturn look_all_the_time(struct victim *v, volatile long *early)
+{
+	uintptr_t addr;
+	uint64_t word;
+
+	for (;;) {
+		for (addr = LOOKED_AT; addr < LOOKED_AT + LOOKED_AT_LEN; addr += HUGE)
+			if (!victim_read(v, addr + HUGE - 8, &word, 8) && !word)
+				++*early;
+	}
+}
+
+/* What a look brings into being, pages of zeros, must give way to the image. */
+TEST_F(memory, looking_at_memory_that_is_being_restored_does_no_harm)
+{
+	volatile long *early = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t looker;
+
+	ASSERT_NE(MAP_FAILED, (void *)early);
+	ASSERT_EQ(0, victim_start(&self->v, "huge_pages"));
+	looker = fork();
+	ASSERT_LE(0, looker);
+	if (!looker)
+		look_all_the_time(&self->v, early);
+	int ret = victim_cycle(&self->v, variant->restart);
+
+	kill(looker, SIGKILL);
+	EXPECT_EQ(looker, waitpid(looker, NULL, 0));
+	ASSERT_EQ(0, ret);
+	if (variant->restart && !dry_run())
+		EXPECT_LT(0, *early);
+	EXPECT_EQ(0, munmap((void *)early, PAGE));
+	ASSERT_EQ(0, victim_finish(&self->v));
+}
+
 /* ---- properties of areas ---- */
 
 SURVIVES(memory, locked_memory_stays_locked)
