@@ -29,7 +29,8 @@ CHAIN_FIXTURE(chain)
 /* What victim and test say to each other. */
 enum {
 	W_RESTART,		/* kill and restart it after this image */
-	W_ADDR, W_PAGES,	/* of so many pages from here on ... */
+	W_OBJECT,		/* in this object ... */
+	W_ADDR, W_PAGES,	/* ... of so many pages from here on ... */
 	W_HERE,			/* ... so many have to be in the image itself */
 	W_PARENT,		/* ... and so many be left to the parent */
 	W_SEED, W_STOP, W_VERIFY, W_OPS, W_FIRST_OP,
@@ -53,22 +54,31 @@ static void restarted(void)
 /* A tracker that is one finds exactly this. */
 static void expect(const void *addr, size_t pages, size_t here, size_t parent)
 {
+	vpage->word[W_OBJECT] = ADDRESS_SPACE;
 	vpage->word[W_ADDR] = (uintptr_t)addr;
 	vpage->word[W_PAGES] = pages;
 	vpage->word[W_HERE] = here;
 	vpage->word[W_PARENT] = parent;
 }
 
+/* Of the @object-th shared memory object; only one tracker knows about these. */
+static void expect_shared(int object, size_t pages, size_t here, size_t parent)
+{
+	expect(NULL, pages, here, parent);
+	vpage->word[W_OBJECT] = object;
+}
+
 static int check_expected(struct victim *v, struct chain *c)
 {
-	uint64_t addr = victim_word(v, W_ADDR);
+	uint64_t addr = victim_word(v, W_ADDR), object = victim_word(v, W_OBJECT);
 	size_t pages = victim_word(v, W_PAGES), here, parent;
 
 	if (!pages || c->nr < 2)
 		return 0;
-	here = state_count(&c->state, addr, pages, CKPT_RUN_DATA);
-	parent = state_count(&c->state, addr, pages, CKPT_RUN_PARENT);
-	if (c->tracker == CHECKPOINT_TRACKER_NONE && !parent)
+	here = state_count(&c->state, object, addr, pages, CKPT_RUN_DATA);
+	parent = state_count(&c->state, object, addr, pages, CKPT_RUN_PARENT);
+	if (!parent && (c->tracker == CHECKPOINT_TRACKER_NONE ||
+			(object != ADDRESS_SPACE && c->tracker != CHECKPOINT_TRACKER_SHADOW)))
 		return 0;
 	if ((long)here == victim_word(v, W_HERE) && (long)parent == victim_word(v, W_PARENT))
 		return 0;
@@ -806,6 +816,78 @@ CHAIN(shared_memory_is_saved_however_it_was_written)
 	V_CHECK(all_zero(anon + 24 * PAGE, 8 * PAGE));
 	V_CHECK(all_zero(area + 48 * PAGE, 16 * PAGE));
 	V_EQUAL(pattern(2, 40 * PAGE / 8), *(uint64_t *)(area + 40 * PAGE));
+}
+
+CHAIN(shared_memory_not_written_to_is_left_to_the_parent)
+{
+	size_t nr = 64, len = nr * PAGE;
+	char *area, *again;
+	int fd, other;
+
+	fd = V_SYS(memfd_create("memory", 0));
+	V_SYS(ftruncate(fd, len));
+	area = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	V_CHECK(area != MAP_FAILED);
+	fill(area, len, 1);
+	saved();
+	expect_shared(1, nr, 0, nr);
+	saved();
+	/* by the processor, by a system call, through a mapping that has gone */
+	area[5 * PAGE] ^= 1;
+	V_CHECK(pwrite(fd, area, 1, 9 * PAGE) == 1);
+	again = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	V_CHECK(again != MAP_FAILED);
+	again[20 * PAGE] ^= 1;
+	V_SYS(munmap(again, len));
+	expect_shared(1, nr, 3, nr - 3);
+	saved();
+	/* while nothing maps it */
+	V_SYS(munmap(area, len));
+	expect_shared(1, nr, 0, nr);
+	saved();
+	V_CHECK(pwrite(fd, "x", 1, 30 * PAGE) == 1);
+	expect_shared(1, nr, 1, nr - 1);
+	saved();
+	/* another comes, and then is the only one */
+	other = V_SYS(memfd_create("other", 0));
+	V_SYS(ftruncate(other, len));
+	V_CHECK(pwrite(other, "y", 1, 3 * PAGE) == 1);
+	saved();
+	V_SYS(close(other));
+	expect_shared(1, nr, 0, nr);
+	restarted();
+	area = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	V_CHECK(area != MAP_FAILED);
+	area[5 * PAGE] ^= 1;
+	V_EQUAL(area[0], area[9 * PAGE]);
+	area[9 * PAGE] = pattern(1, 9 * PAGE / 8);
+	area[20 * PAGE] ^= 1;
+	V_EQUAL('x', area[30 * PAGE]);
+	area[30 * PAGE] = pattern(1, 30 * PAGE / 8);
+	CHECK_FILLED(area, len, 1);
+}
+
+CHAIN(shared_memory_that_comes_and_goes_is_saved)
+{
+	size_t nr = 16, len = nr * PAGE;
+	char *area[8];
+	int i;
+
+	for (i = 0; i < 8; i++) {
+		area[i] = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			       -1, 0);
+		V_CHECK(area[i] != MAP_FAILED);
+		fill(area[i], len, i);
+		if (i >= 3)
+			V_SYS(munmap(area[i - 3], len));
+		saved();
+	}
+	fill(area[6], PAGE, 10);
+	restarted();
+	CHECK_FILLED(area[5], len, 5);
+	CHECK_FILLED(area[6], PAGE, 10);
+	V_EQUAL(pattern(6, PAGE / 8), *(uint64_t *)(area[6] + PAGE));
+	CHECK_FILLED(area[7], len, 7);
 }
 
 CHAIN(a_private_mapping_of_shared_memory_keeps_its_changes)

@@ -13,6 +13,7 @@
 
 #define MAX_CHAIN	64
 #define ADDRESS_SPACE	0	/* object 0; shared memory objects count from 1 */
+#define MAX_OBJECTS	32
 
 /**
  * struct page_state - what a process has at one address
@@ -30,10 +31,17 @@ struct page_state {
 	bool		hides;
 };
 
-/* In ascending order of object and address. */
+/**
+ * struct state - what a process has in its memory
+ * @page:	in ascending order of object and address
+ * @nr:		their number
+ * @max:	what there is room for
+ * @id:		what the chain calls the objects, 0: it does not know them
+ */
 struct state {
 	struct page_state	*page;
 	size_t			nr, max;
+	uint64_t		id[MAX_OBJECTS];
 };
 
 /**
@@ -253,6 +261,32 @@ static inline int image_object(struct image *img, uint32_t objref)
 	return -1;
 }
 
+/* What the chain calls object number @object of the image. */
+static inline uint64_t image_object_id(struct image *img, int object)
+{
+	struct ckpt_shmem *shmem;
+	struct ckpt_mm *mm;
+
+	if (object == ADDRESS_SPACE) {
+		mm = payload_at(img, find_rec(img, CKPT_REC_MM, 0));
+		return mm->id;
+	}
+	shmem = payload_at(img, find_rec(img, CKPT_REC_SHMEM, object - 1));
+	return shmem->id;
+}
+
+/* The page as it was in the parent, whose objects may have other numbers. */
+static inline const struct page_state *parent_page(const struct state *old, uint64_t id,
+						   uint64_t addr)
+{
+	int object;
+
+	for (object = 0; old && id && object < MAX_OBJECTS; object++)
+		if (old->id[object] == id)
+			return state_find(old, object, addr);
+	return NULL;
+}
+
 /* The mapping @addr is in; *@nr is where to begin looking. */
 static inline struct ckpt_vma *image_vma(struct image *img, uint64_t addr, int *nr)
 {
@@ -299,7 +333,7 @@ static inline int state_add_run(struct state *s, struct image *img, uint64_t obj
 			page.hash = zero_hash();
 			break;
 		case CKPT_RUN_PARENT:
-			before = old ? state_find(old, object, page.addr) : NULL;
+			before = parent_page(old, s->id[object], page.addr);
 			if (!before) {
 				test_log("page %lx of object %lu is left to a parent that does not have it",
 					 page.addr, object);
@@ -333,8 +367,10 @@ static inline int read_state(int fd, const struct state *old, struct state *s)
 		if (rec_at(img, i)->type != CKPT_REC_PAGES)
 			continue;
 		object = image_object(img, rec_at(img, i)->objref);
-		if (object < 0)
+		if (object < 0 || object >= MAX_OBJECTS)
 			err = -1;
+		else
+			s->id[object] = image_object_id(img, object);
 		for (j = 0; j < pages->nr_runs && !err; j++) {
 			err = state_add_run(s, img, object, &pages->runs[j], data, old, &vma_nr);
 			if (pages->runs[j].kind == CKPT_RUN_DATA)
@@ -346,14 +382,15 @@ static inline int read_state(int fd, const struct state *old, struct state *s)
 	return err;
 }
 
-/* How many of the pages from @addr on the last image has as @kind. */
-static inline size_t state_count(const struct state *s, uint64_t addr, size_t pages, int kind)
+/* How many of the pages of @object from @addr on the last image has as @kind. */
+static inline size_t state_count(const struct state *s, uint64_t object, uint64_t addr,
+				 size_t pages, int kind)
 {
 	const struct page_state *page;
 	size_t i, count = 0;
 
 	for (i = 0; i < pages; i++) {
-		page = state_find(s, ADDRESS_SPACE, addr + i * PAGE);
+		page = state_find(s, object, addr + i * PAGE);
 		count += page && page->kind == kind;
 	}
 	return count;

@@ -403,18 +403,19 @@ out:
 uint32_t lcr_parent_object(const struct ckpt_chain *chain, size_t level, uint32_t objref)
 {
 	const struct lcr_page_table *table = &chain->images[level]->table;
-	uint64_t id = 0;
+	const struct lcr_object *object = NULL;
 	size_t i;
 
-	for (i = 0; i < table->nr_mms; i++)
-		if (table->mms[i].objref == objref)
-			id = table->mms[i].id;
-	if (!id || level + 1 == chain->nr_images)
+	for (i = 0; i < table->nr_objects; i++)
+		if (table->objects[i].objref == objref)
+			object = &table->objects[i];
+	if (!object || !object->id || level + 1 == chain->nr_images)
 		return 0;
 	table = &chain->images[level + 1]->table;
-	for (i = 0; i < table->nr_mms; i++)
-		if (table->mms[i].id == id)
-			return table->mms[i].objref;
+	for (i = 0; i < table->nr_objects; i++)
+		if (table->objects[i].id == object->id &&
+		    table->objects[i].type == object->type)
+			return table->objects[i].objref;
 	return 0;
 }
 

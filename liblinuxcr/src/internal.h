@@ -56,12 +56,15 @@ struct lcr_place {
 };
 
 /**
- * struct lcr_mm - an address space
- * @id:		ckpt_mm.id, by which it is found in other images of the chain
+ * struct lcr_object - an address space or a shared memory object
+ * @id:		ckpt_mm.id or ckpt_shmem.id, by which it is found in other images of
+ *		the chain; 0 if it is in no chain
+ * @type:	CKPT_REC_MM or CKPT_REC_SHMEM
  * @objref:	its number in this one
  */
-struct lcr_mm {
+struct lcr_object {
 	uint64_t id;
+	uint32_t type;
 	uint32_t objref;
 };
 
@@ -69,14 +72,14 @@ struct lcr_mm {
  * struct lcr_page_table - where the pages of an image are
  * @places:	the PAGES records, by object and address
  * @nr_places:	their number
- * @mms:	the address spaces
- * @nr_mms:	their number
+ * @objects:	what the pages belong to
+ * @nr_objects:	their number
  */
 struct lcr_page_table {
 	struct lcr_place *places;
 	size_t nr_places;
-	struct lcr_mm *mms;
-	size_t nr_mms;
+	struct lcr_object *objects;
+	size_t nr_objects;
 };
 
 /**

@@ -38,21 +38,25 @@ static int reserve(void **array, size_t count, size_t size)
 	return 0;
 }
 
-static int add_mm(struct lcr_page_table *table, const struct ckpt_record *record)
+static int add_object(struct lcr_page_table *table, const struct ckpt_record *record)
 {
+	const struct ckpt_shmem *shmem = record->payload;
 	const struct ckpt_mm *mm = record->payload;
+	uint64_t id = record->type == CKPT_REC_MM ? mm->id : shmem->id;
 	size_t i;
 
-	for (i = 0; i < table->nr_mms; i++) {
-		if (mm->id && table->mms[i].id == mm->id) {
+	for (i = 0; i < table->nr_objects; i++) {
+		if (id && table->objects[i].id == id &&
+		    table->objects[i].type == record->type) {
 			errno = EBADMSG;
 			return -1;
 		}
 	}
-	if (reserve((void **)&table->mms, table->nr_mms, sizeof(*table->mms)))
+	if (reserve((void **)&table->objects, table->nr_objects, sizeof(*table->objects)))
 		return -1;
-	table->mms[table->nr_mms++] = (struct lcr_mm){
-		.id = mm->id,
+	table->objects[table->nr_objects++] = (struct lcr_object){
+		.id = id,
+		.type = record->type,
 		.objref = record->objref,
 	};
 	return 0;
@@ -93,10 +97,11 @@ static int read_table(struct lcr_chain_image *image, struct ckpt_image *reader,
 	int ret;
 
 	while ((ret = ckpt_image_next(reader, &record)) > 0) {
-		if (record->type == CKPT_REC_MM && add_mm(&image->table, record))
+		if ((record->type == CKPT_REC_MM || record->type == CKPT_REC_SHMEM) &&
+		    add_object(&image->table, record))
 			return lcr_error(error, errno, "%s: %s", image->image.path,
 					 errno == EBADMSG ?
-					 "two address spaces have the same ID" : strerror(errno));
+					 "two objects have the same ID" : strerror(errno));
 		if (record->type == CKPT_REC_PAGES && add_pages(image, record))
 			return lcr_error(error, errno, "%s: %s", image->image.path,
 					 strerror(errno));
@@ -139,7 +144,7 @@ int lcr_read_table(struct lcr_chain_image *image, char **error)
 void lcr_free_table(struct lcr_page_table *table)
 {
 	free(table->places);
-	free(table->mms);
+	free(table->objects);
 	*table = (struct lcr_page_table){ };
 }
 
