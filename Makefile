@@ -37,13 +37,13 @@ $(packages_done): Makefile
 
 # Kernel ---------------------------------------------------------------------
 
-.PHONY: source kernel kernel-release kernel-debug headers
+.PHONY: source kernel kernel-release kernel-debug kernel-stock headers
 source: $(packages_done)
 	@kernel-config/dev-tree
 
 kernel: kernel-release
 
-kernel-release kernel-debug: kernel-%: source
+kernel-release kernel-debug kernel-stock: kernel-%: source
 	@kernel-config/build-kernel $*
 
 headers: source
@@ -113,7 +113,7 @@ check-debug: kernel-debug tools images
 check-patches: source
 	@kernel-config/check-patches
 
-bench: all
+bench: all kernel-stock
 	@selftests/bench/run
 
 # RUN_FLAGS: options of selftests/qemu/run, for instance "--debug --disk FILE"
