@@ -539,7 +539,7 @@ static int verify_object(struct ckpt_chain *chain, size_t level, uint32_t objref
 			if (!there)
 				return lcr_error(error, EBADMSG,
 						 "%s: object %" PRIu32
-						 " has pages of the parent, which has no such address space",
+						 " has pages of the parent, which has no such object",
 						 image->image.path, objref);
 			lcr_cursor_start(parent, chain->images[level + 1], there);
 			found = true;

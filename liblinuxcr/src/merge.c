@@ -291,7 +291,7 @@ static int prepare_level(struct merge *merge, size_t level)
 	if (!objref)
 		return lcr_error(&merge->error, EBADMSG,
 				 "%s: object %" PRIu32
-				 " has pages of the parent, which has no such address space",
+				 " has pages of the parent, which has no such object",
 				 chain->images[level - 1]->image.path, merge->objref);
 	lcr_cursor_start(&merge->cursors[level], chain->images[level], objref);
 	merge->objref = objref;

@@ -439,13 +439,13 @@ static bool pages_missing_in_a_parent_are_noticed(void)
 	write_increment(7, 7, 1, BASE - PAGE, 2);
 	CHECK(verify("job") == EBADMSG && strstr(message, "0xffff000, which"), "%s", message);
 	write_increment(7, 7, 2, BASE, 1);		/* another address space */
-	CHECK(verify("job") == EBADMSG && strstr(message, "no such address space"),
+	CHECK(verify("job") == EBADMSG && strstr(message, "no such object"),
 	      "%s", message);
 	chain = ckpt_chain_open("job", NULL, NULL);
 	CHECK(chain && ckpt_chain_merge_file(chain, "out") && errno == EBADMSG);
 	ckpt_chain_close(chain);
 	write_increment(7, 7, 0, BASE, 1);		/* one without an ID */
-	CHECK(verify("job") == EBADMSG && strstr(message, "no such address space"));
+	CHECK(verify("job") == EBADMSG && strstr(message, "no such object"));
 	write_increment(8, 7, 1, BASE, 1);		/* not an address space */
 	CHECK(verify("job") == EBADMSG && strstr(message, "object 8"), "%s", message);
 	leave_dir();
@@ -456,7 +456,8 @@ static bool pages_missing_in_a_parent_are_noticed(void)
 
 #define MAX_LENGTH	7
 #define SPACE		96	/* pages in an address space */
-#define OBJECTS		3	/* two address spaces and a shared memory object */
+/* Two address spaces, shared memory that is tracked and some that is not */
+#define OBJECTS		4
 
 /* A chain with everything in it, in random order */
 struct random_chain {
@@ -510,6 +511,8 @@ static void make_random_image(struct random_chain *chain, unsigned int i,
 {
 	struct synth *synth = &chain->images[i];
 	const struct ckpt_mm second = { .id = 77 };
+	/* IDs of address spaces and of shared memory have nothing to do with each other. */
+	const struct ckpt_shmem tracked = { .size = SPACE * PAGE, .id = 77 };
 	const struct ckpt_shmem shmem = { .size = SPACE * PAGE };
 	unsigned int object, page, k;
 	uint8_t kinds[SPACE];
@@ -517,9 +520,10 @@ static void make_random_image(struct random_chain *chain, unsigned int i,
 
 	synth_link(synth, 5, i, objref_of(i, 0));
 	synth_record(synth, CKPT_REC_MM, objref_of(i, 1), &second, sizeof(second));
-	synth_record(synth, CKPT_REC_SHMEM, objref_of(i, 2), &shmem, sizeof(shmem));
+	synth_record(synth, CKPT_REC_SHMEM, objref_of(i, 2), &tracked, sizeof(tracked));
+	synth_record(synth, CKPT_REC_SHMEM, objref_of(i, 3), &shmem, sizeof(shmem));
 	for (k = 0; k < OBJECTS; k++) {
-		object = (k + i * 2) % OBJECTS;		/* in any order */
+		object = (k + i * 3) % OBJECTS;		/* in any order */
 		for (page = 0; page < SPACE; page++) {
 			/* Neighbours are often of the same kind. */
 			if (!page || !number(4))
@@ -527,7 +531,7 @@ static void make_random_image(struct random_chain *chain, unsigned int i,
 			kinds[page] = run < 3 ? CKPT_RUN_PARENT : run < 5 ? CKPT_RUN_DATA :
 				      run < 7 ? CKPT_RUN_ZERO : 0;
 			if (kinds[page] == CKPT_RUN_PARENT &&
-			    (!i || object == 2 || !present[object][page]))
+			    (!i || object == 3 || !present[object][page]))
 				kinds[page] = number(2) ? CKPT_RUN_DATA : 0;
 			present[object][page] = kinds[page];
 		}
@@ -633,7 +637,7 @@ static bool pages_are_right(const struct random_chain *chain, struct ckpt_image 
 static bool metadata_are_right(const struct random_chain *chain, const char *name)
 {
 	const struct synth *newest = &chain->images[chain->length - 1];
-	const size_t begin = newest->start[1], end = newest->start[4];
+	const size_t begin = newest->start[1], end = newest->start[5];
 	struct ckpt_header header, old;
 	uint8_t *bytes = malloc(end);
 	int fd = open(name, O_RDONLY);
