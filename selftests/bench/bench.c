@@ -111,6 +111,14 @@ uint64_t now_ns(void)
 	return ts.tv_sec * UINT64_C(1000000000) + ts.tv_nsec;
 }
 
+/* Only whoever boots the guest knows: selftests/bench/run says so. */
+const char *time_unit(void)
+{
+	const char *unit = getenv("BENCH_TIME_UNIT");
+
+	return unit ? unit : "ns";
+}
+
 /* ---- memory ---- */
 
 void *fresh_memory(size_t size, enum page_kind kind)

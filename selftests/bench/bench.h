@@ -46,6 +46,8 @@ double median(const struct samples *s);
 double median_ratio(const struct samples *a, const struct samples *b);
 
 uint64_t now_ns(void);
+/* What now_ns() counts: "ns", or "instructions" under "qemu/run --icount". */
+const char *time_unit(void);
 
 /* ---- memory ---- */
 
