@@ -154,6 +154,88 @@ struct ckpt_restart_options {
 pid_t ckpt_restart(int fd, const struct ckpt_restart_options *opts);
 pid_t ckpt_restart_file(const char *path, const struct ckpt_restart_options *opts);
 
+/* ---- memory that images leave out ---- */
+
+/*
+ * What the caller has in this memory, length bytes from addr on, is not needed after a
+ * restart: caches, buffers, what is computed again. Only pages that lie in it as a whole
+ * are concerned. Their contents are in no image; the restarted process has the mapping
+ * there, still excluded, with zeros, or what the file holds, in it. Children made by
+ * fork() inherit it.
+ *
+ * ckpt_include() undoes it; the next image is a full one then (ESTALE for an increment).
+ *
+ * 0, or -1: ENOTSUP if the kernel cannot do it, EINVAL for what is not private memory,
+ * ENOMEM if not all of it is mapped.
+ */
+int ckpt_exclude(void *addr, size_t length);
+int ckpt_include(void *addr, size_t length);
+
+/* ---- what a process writes to, for checkpointers and runtimes in user space ---- */
+
+/*
+ * A query for what is written to private memory of a process, without page faults.
+ * Needs a kernel with CONFIG_SHADOW_DIRTY, but not with CONFIG_CKPT. Threads may use
+ * the same query at the same time.
+ *
+ *	dirty = ckpt_dirty_open(pid);
+ *	ckpt_dirty_begin(dirty);
+ *	... copy all memory ...
+ *	for (addr = 0; addr < UINT64_MAX; )
+ *		n = ckpt_dirty_get(dirty, &addr, UINT64_MAX, CKPT_DIRTY_CLEAR, ranges, 100);
+ *		... copy what is in the n ranges ...
+ */
+struct ckpt_dirty;
+
+/* Whole pages that follow each other */
+struct ckpt_dirty_range {
+	uint64_t addr;		/* of the first page; bytes */
+	uint64_t length;	/* bytes */
+	uint32_t kind;		/* CKPT_DIRTY_WRITTEN, CKPT_DIRTY_EMPTY */
+	uint32_t reserved;	/* 0 */
+};
+
+/* ckpt_dirty_range.kind */
+#define CKPT_DIRTY_WRITTEN	1U	/* may have been written to */
+#define CKPT_DIRTY_EMPTY	2U	/* zeros, or what the file holds, whatever it was before */
+
+/* ckpt_dirty_get() flags */
+#define CKPT_DIRTY_CLEAR	(1U << 0) /* from here on, they have not been written to */
+#define CKPT_DIRTY_WITH_EMPTY	(1U << 1) /* find memory that is CKPT_DIRTY_EMPTY, too */
+
+/*
+ * Open a query for process pid (0: the caller). ENOTSUP if the kernel cannot do it,
+ * ESRCH if there is no such process, EACCES if it may not be traced.
+ */
+struct ckpt_dirty *ckpt_dirty_open(pid_t pid);
+
+/* Tracking goes on. */
+void ckpt_dirty_close(struct ckpt_dirty *dirty);
+
+/*
+ * From here on, nothing has been written to. Without it everything has been, until it
+ * is cleared. 0, or -1: ESRCH if the process has ended or has executed a program.
+ *
+ * There is one tracking of a process for all of user space: who clears takes from
+ * others what they did not see. The kernel has its own, and where it uses that for
+ * increments (CKPT_TRACKER_SHADOW), each notices what the other does: everything
+ * counts as written to, and an increment is refused with ESTALE.
+ */
+int ckpt_dirty_begin(struct ckpt_dirty *dirty);
+
+/*
+ * Find what has been written to from *addr to end, which are multiples of the page size;
+ * an end of UINT64_MAX is that of the address space. Returns the number of ranges, in
+ * order of their addresses, at most nr_ranges, with *addr moved to where the next
+ * call has to go on; that is end when all has been looked at.
+ *
+ * With CKPT_DIRTY_CLEAR, pages are found and cleared in one step, before they are
+ * copied: what is written afterwards will be found the next time. -1 as
+ * ckpt_dirty_begin(), which has to be called anew then; and EINVAL.
+ */
+int ckpt_dirty_get(struct ckpt_dirty *dirty, uint64_t *addr, uint64_t end,
+		   unsigned int flags, struct ckpt_dirty_range *ranges, size_t nr_ranges);
+
 /* ---- images ---- */
 
 struct ckpt_image;
