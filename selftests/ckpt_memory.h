@@ -86,6 +86,45 @@ static inline uint64_t pagemap(const void *addr)
 	return entry;
 }
 
+/*
+ * The line of /proc/self/smaps about the area that @addr is in: @field's
+ * number, or with @text its text.  -1 if there is no such line.
+ */
+static inline long smaps(const void *addr, const char *field, char *text, size_t size)
+{
+	unsigned long start, end, at = (unsigned long)addr;
+	size_t len = strlen(field);
+	bool inside = false;
+	char line[1024];
+	long value = -1;
+	FILE *in;
+
+	in = fopen("/proc/self/smaps", "re");
+	V_CHECK(in);
+	while (fgets(line, sizeof(line), in)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2) {
+			inside = at >= start && at < end;
+		} else if (inside && !strncmp(line, field, len) && line[len] == ':') {
+			value = strtol(line + len + 1, NULL, 10);
+			if (text)
+				snprintf(text, size, "%.*s", (int)size - 1, line + len + 1);
+			break;
+		}
+	}
+	fclose(in);
+	return value;
+}
+
+/* Does the area have this two-letter flag? */
+static inline bool vm_flag(const void *addr, const char *flag)
+{
+	char flags[256] = "", word[8];
+
+	smaps(addr, "VmFlags", flags, sizeof(flags));
+	snprintf(word, sizeof(word), " %s ", flag);
+	return strstr(flags, word);
+}
+
 /* ---- swap space and merging ---- */
 
 /* Some swap space, on a zram device. */

@@ -26,45 +26,6 @@ static bool populated(const void *addr)
 	return pagemap(addr) & (PM_PRESENT | PM_SWAPPED);
 }
 
-/*
- * The line of /proc/self/smaps about the area that @addr is in: @field's
- * number, or with @text its text.  -1 if there is no such line.
- */
-static long smaps(const void *addr, const char *field, char *text, size_t size)
-{
-	unsigned long start, end, at = (unsigned long)addr;
-	size_t len = strlen(field);
-	bool inside = false;
-	char line[1024];
-	long value = -1;
-	FILE *in;
-
-	in = fopen("/proc/self/smaps", "re");
-	V_CHECK(in);
-	while (fgets(line, sizeof(line), in)) {
-		if (sscanf(line, "%lx-%lx ", &start, &end) == 2) {
-			inside = at >= start && at < end;
-		} else if (inside && !strncmp(line, field, len) && line[len] == ':') {
-			value = strtol(line + len + 1, NULL, 10);
-			if (text)
-				snprintf(text, size, "%s", line + len + 1);
-			break;
-		}
-	}
-	fclose(in);
-	return value;
-}
-
-/* Does the area have this two-letter flag? */
-static bool vm_flag(const void *addr, const char *flag)
-{
-	char flags[256] = "", word[8];
-
-	smaps(addr, "VmFlags", flags, sizeof(flags));
-	snprintf(word, sizeof(word), " %s ", flag);
-	return strstr(flags, word);
-}
-
 static char *file_name(const char *name)
 {
 	static char path[PATH_MAX];
