@@ -99,7 +99,7 @@ tools-image: tools
 
 # Using it -------------------------------------------------------------------
 
-.PHONY: demo check check-debug check-patches bench shell
+.PHONY: demo check check-debug check-plants check-patches bench shell
 demo: all
 	@selftests/demo/demo
 
@@ -109,6 +109,10 @@ check: all
 # TESTS=FILE: only those that FILE lists
 check-debug: kernel-debug tools images
 	@selftests/check --debug $(if $(TESTS),--only $(TESTS))
+
+# PLANTS: only these
+check-plants: all
+	@selftests/check-plants $(PLANTS)
 
 check-patches: source
 	@kernel-config/check-patches
