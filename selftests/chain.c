@@ -11,16 +11,13 @@
 #include <pthread.h>
 #include <sys/ioctl.h>
 #include <linux/falloc.h>
-#include <linux/userfaultfd.h>
+#include <linux/mempolicy.h>
 
 #include "ckpt_test.h"
 #include "ckpt_memory.h"
+#include "ckpt_write.h"
 #include "ckpt_image.h"
 #include "ckpt_chain.h"
-
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE	25
-#endif
 
 CHAIN_FIXTURE(chain)
 
@@ -122,16 +119,6 @@ static int chain_live(struct victim *v, struct chain *c, const char *name)
 		ASSERT_EQ(0, chain_live(&self->v, &self->c, #promise));	\
 	}								\
 	static void victim_##promise(void)
-
-/* At a multiple of 2 MB. */
-static char *map_huge(size_t nr, int advice)
-{
-	char *area = map_rw((nr + 1) * HUGE);
-
-	area = (char *)(((uintptr_t)area + HUGE - 1) & ~(HUGE - 1));
-	V_SYS(madvise(area, nr * HUGE, advice));
-	return area;
-}
 
 static char *work_file(const char *name)
 {
@@ -466,22 +453,6 @@ CHAIN(a_heap_that_shrank_and_grew_has_new_contents)
 	V_CHECK(all_zero(heap + 16 * PAGE, (nr - 16) * PAGE));
 }
 
-static void write_by_kernel(char *to, const char *from, size_t len)
-{
-	struct iovec local = { (void *)from, len }, remote = { to, len };
-
-	V_CHECK(process_vm_writev(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)len);
-}
-
-/* Also where the process may only read. */
-static void write_by_proc(char *to, const char *from, size_t len)
-{
-	int fd = V_SYS(open("/proc/self/mem", O_RDWR | O_CLOEXEC));
-
-	V_CHECK(pwrite(fd, from, len, (uintptr_t)to) == (ssize_t)len);
-	close(fd);
-}
-
 CHAIN(what_others_write_to_the_memory_is_saved)
 {
 	size_t nr = 64;
@@ -661,15 +632,6 @@ CHAIN(reading_memory_never_touched_saves_nothing)
 	V_EQUAL(1, area[7 * PAGE]);
 	V_EQUAL(1, huge[7 * PAGE]);
 	V_CHECK(all_zero(area + 8 * PAGE, (nr - 8) * PAGE));
-}
-
-static size_t in_swap(const char *area, size_t nr)
-{
-	size_t i, swapped = 0;
-
-	for (i = 0; i < nr; i++)
-		swapped += !!(pagemap(area + i * PAGE) & PM_SWAPPED);
-	return swapped;
 }
 
 VICTIM(swapped)
@@ -942,21 +904,6 @@ VICTIM(merged)
 		CHECK_FILLED(area + i * PAGE, PAGE, 1000 + i % 2);
 }
 
-static bool ksm_on(void)
-{
-	if (write_text("/sys/kernel/mm/ksm/run", "1"))
-		return false;
-	write_text("/sys/kernel/mm/ksm/pages_to_scan", "1000");
-	write_text("/sys/kernel/mm/ksm/sleep_millisecs", "10");
-	return true;
-}
-
-static void ksm_off(void)
-{
-	write_text("/sys/kernel/mm/ksm/run", "2");
-	write_text("/sys/kernel/mm/ksm/run", "0");
-}
-
 TEST_F(chain, pages_merged_by_ksm_are_tracked)
 {
 	if (!ksm_on())
@@ -965,26 +912,6 @@ TEST_F(chain, pages_merged_by_ksm_are_tracked)
 
 	ksm_off();
 	ASSERT_EQ(0, ret);
-}
-
-/* Move one page by userfaultfd(2); 0 if the kernel does it. */
-static int move_page(char *to, char *from)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register reg = {
-		.range = { (uintptr_t)to, PAGE }, .mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	struct uffdio_move move = {
-		.dst = (uintptr_t)to, .src = (uintptr_t)from, .len = PAGE,
-	};
-	int fd = syscall(__NR_userfaultfd, O_CLOEXEC), err = -1;
-
-	if (fd < 0)
-		return -1;
-	if (!ioctl(fd, UFFDIO_API, &api) && !ioctl(fd, UFFDIO_REGISTER, &reg))
-		err = ioctl(fd, UFFDIO_MOVE, &move);
-	close(fd);
-	return err;
 }
 
 VICTIM(moved_by_uffd)
@@ -999,7 +926,7 @@ VICTIM(moved_by_uffd)
 	saved();
 	for (i = 0; i < 8; i++) {
 		V_SYS(madvise(area + (16 + i) * PAGE, PAGE, MADV_DONTNEED));
-		V_EQUAL(0, move_page(area + (16 + i) * PAGE, area + i * PAGE));
+		V_EQUAL(0, move_by_uffd(area + (16 + i) * PAGE, area + i * PAGE, PAGE));
 	}
 	expect(area, nr, 8, nr - 16);
 	saved();
@@ -1411,6 +1338,158 @@ static void op_read_direct(struct area *a, size_t first, size_t nr)
 	now_known(a, first, nr);
 }
 
+/* The file that read_oracle_file() reads, and where. */
+static int open_oracle_file(size_t nr, off_t *from)
+{
+	*from = pick(ORACLE_FILE_PAGES - nr) * PAGE;
+	return V_SYS(open(work_file("data"), O_RDONLY | O_CLOEXEC | O_DIRECT));
+}
+
+static void op_aio(struct area *a, size_t first, size_t nr)
+{
+	off_t from;
+	int fd = open_oracle_file(nr, &from);
+
+	read_by_aio(fd, at(a, first), nr * PAGE, from);
+	close(fd);
+	now_known(a, first, nr);
+}
+
+static void op_uring(struct area *a, size_t first, size_t nr)
+{
+	off_t from;
+	int fd = open_oracle_file(nr, &from);
+
+	read_by_uring(fd, at(a, first), nr * PAGE, from);
+	close(fd);
+	now_known(a, first, nr);
+}
+
+/* What is read from elsewhere must not count, and copies that it makes must not get lost. */
+static void op_write_direct(struct area *a, size_t first, size_t nr)
+{
+	int fd = V_SYS(open(work_file("out"), O_WRONLY | O_CREAT | O_CLOEXEC | O_DIRECT, 0644));
+	pid_t pid = 0;
+
+	if (pick(2))
+		poke(a, first);
+	if (pick(2)) {
+		pid = V_SYS(fork());
+		if (!pid) {
+			pause();
+			_exit(0);
+		}
+	}
+	V_CHECK(pwrite(fd, at(a, first), nr * PAGE, 0) == (ssize_t)(nr * PAGE));
+	close(fd);
+	if (pid) {
+		V_SYS(kill(pid, SIGKILL));
+		V_CHECK(waitpid(pid, NULL, 0) == pid);
+	}
+}
+
+/* By another process, also to what cannot be written; a few pages, as it takes long. */
+static void op_ptrace(struct area *a, size_t first, size_t nr)
+{
+	char *from = buffer(1);
+
+	write_by_ptrace(at(a, first), from, PAGE);
+	a->sum[first] = XXH64(from, PAGE, 0);
+}
+
+static void op_uffd_copy(struct area *a, size_t first, size_t nr)
+{
+	char *from = buffer(nr);
+
+	V_SYS(madvise(at(a, first), nr * PAGE, a->flags & F_PRIVATE ? MADV_DONTNEED : MADV_REMOVE));
+	now_zero(a, first, nr);
+	if (!copy_by_uffd(at(a, first), from, nr * PAGE))
+		now_known(a, first, nr);
+}
+
+static void op_uffd_zero(struct area *a, size_t first, size_t nr)
+{
+	V_SYS(madvise(at(a, first), nr * PAGE, MADV_DONTNEED));
+	zero_by_uffd(at(a, first), nr * PAGE);
+	now_zero(a, first, nr);
+}
+
+static void op_populate(struct area *a, size_t first, size_t nr)
+{
+	V_SYS(madvise(at(a, first), nr * PAGE,
+		      pick(2) ? MADV_POPULATE_WRITE : MADV_POPULATE_READ));
+}
+
+/* One page, which leaves the mapping without it behind. */
+static void op_move_away(struct area *a, size_t first, size_t nr)
+{
+	size_t to = pick(a->nr);
+
+	if (to == first)
+		return;
+	V_CHECK(mremap(at(a, first), PAGE, PAGE,
+		       MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, at(a, to)) == at(a, to));
+	a->sum[to] = a->sum[first];
+	now_zero(a, first, 1);
+}
+
+/* In physical memory: on a machine with one node, nothing comes of it. */
+static void op_move_to_node(struct area *a, size_t first, size_t nr)
+{
+	unsigned long nodes = 1UL << pick(nr_nodes());
+	unsigned long all = (1UL << nr_nodes()) - 1;
+
+	switch (pick(3)) {
+	case 0:
+		move_to_node(at(a, first), nr, pick(nr_nodes()));
+		break;
+	case 1:
+		V_SYS(syscall(__NR_mbind, at(a, first), nr * PAGE, MPOL_BIND, &nodes, 64,
+			      MPOL_MF_MOVE));
+		if (pick(2))
+			poke(a, first);
+		/* for operations that want one mapping */
+		V_SYS(syscall(__NR_mbind, at(a, first), nr * PAGE, MPOL_DEFAULT, NULL, 0, 0));
+		break;
+	case 2:
+		V_SYS(syscall(__NR_migrate_pages, 0, 64, &all, &nodes));
+		break;
+	}
+}
+
+static void op_split(struct area *a, size_t first, size_t nr)
+{
+	split_huge_pages(at(a, first / 512 * 512), HUGE);
+	if (pick(2))
+		poke(a, first);
+}
+
+/* The same memory at another address, or in another process. */
+static void op_write_elsewhere(struct area *a, size_t first, size_t nr)
+{
+	size_t len = nr * PAGE;
+	char *other;
+	pid_t pid;
+
+	if (a->flags & F_MEMFD && pick(2)) {
+		other = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, oracle_memfd,
+			     first * PAGE);
+		V_CHECK(other != MAP_FAILED);
+		fill(other, len, rng());
+		V_SYS(munmap(other, len));
+	} else {
+		uint64_t seed = rng();
+
+		pid = V_SYS(fork());
+		if (!pid) {
+			fill(at(a, first), len, seed);
+			_exit(0);
+		}
+		V_CHECK(waitpid(pid, NULL, 0) == pid);
+	}
+	now_known(a, first, nr);
+}
+
 static void op_pageout(struct area *a, size_t first, size_t nr)
 {
 	V_SYS(madvise(at(a, first), nr * PAGE, MADV_PAGEOUT));
@@ -1492,7 +1571,7 @@ static void op_uffd_move(struct area *a, size_t first, size_t nr)
 		return;
 	V_SYS(madvise(at(a, to), PAGE, MADV_DONTNEED));
 	now_zero(a, to, 1);
-	if (move_page(at(a, to), at(a, first)))
+	if (move_by_uffd(at(a, to), at(a, first), PAGE))
 		return;
 	a->sum[to] = a->sum[first];
 	now_zero(a, first, 1);
@@ -1538,6 +1617,17 @@ static const struct {
 	{ "/proc/PID/mem",	op_proc_mem,		F_WRITABLE | F_PROTECTED },
 	{ "read(2)",		op_read_file,		F_WRITABLE },
 	{ "O_DIRECT",		op_read_direct,		F_WRITABLE },
+	{ "AIO",		op_aio,			F_WRITABLE },
+	{ "io_uring",		op_uring,		F_WRITABLE },
+	{ "O_DIRECT from it",	op_write_direct,	F_WRITABLE },
+	{ "ptrace",		op_ptrace,		F_WRITABLE | F_PROTECTED },
+	{ "UFFDIO_COPY",	op_uffd_copy,		F_PRIVATE | F_SHARED | F_MEMFD },
+	{ "UFFDIO_ZEROPAGE",	op_uffd_zero,		F_PRIVATE },
+	{ "populate",		op_populate,		F_WRITABLE },
+	{ "move away",		op_move_away,		F_PRIVATE },
+	{ "move to a node",	op_move_to_node,	F_WRITABLE },
+	{ "split",		op_split,		F_HUGE },
+	{ "write elsewhere",	op_write_elsewhere,	F_MEMFD | F_SHARED },
 	{ "pageout",		op_pageout,		F_COW },
 	{ "pageout all",	op_pageout_all,		F_COW },
 	{ "cold",		op_cold,		F_COW },
@@ -1618,12 +1708,14 @@ static void *oracle_writer(void *arg)
 
 static void oracle_areas(void)
 {
+	static void *volatile first;
 	struct area *a;
 	char *heap;
 	int fd;
 
-	/* what the library needs shall be below */
-	free(calloc(1, vpage->ready));
+	/* what the library needs shall be below; the compiler must not think that nobody does */
+	first = malloc(1);
+	free(first);
 	heap = sbrk(0);
 
 	for (a = areas; a < areas + NR_AREAS; a++)
@@ -1716,10 +1808,34 @@ static int the_rounds(int rounds)
 	return text ? atoi(text) : rounds;
 }
 
+/* ---- a control group, to put the victim's memory under pressure ---- */
+
+#define ORACLE_CGROUP	"/sys/fs/cgroup/ckpt-oracle"
+
+static bool cgroup_on(void)
+{
+	write_text("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
+	if (mkdir(ORACLE_CGROUP, 0755) && errno != EEXIST)
+		return false;
+	if (!access(ORACLE_CGROUP "/memory.reclaim", W_OK))
+		return true;
+	rmdir(ORACLE_CGROUP);
+	return false;
+}
+
+static int cgroup_enter(struct victim *v)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", v->pid);
+	return write_text(ORACLE_CGROUP "/cgroup.procs", text);
+}
+
 #define ORACLE_CHAIN	50
 
 /* 0, or the error of the first round that went wrong. */
-static long oracle(struct victim *v, struct chain *c, unsigned int seed, int rounds)
+static long oracle(struct victim *v, struct chain *c, unsigned int seed, int rounds,
+		   bool cgroup)
 {
 	uint64_t here = 0, parent = 0;
 	int64_t began = now_ns(CLOCK_MONOTONIC);
@@ -1728,13 +1844,17 @@ static long oracle(struct victim *v, struct chain *c, unsigned int seed, int rou
 
 	if (victim_start(v, "oracle"))
 		return -1;
+	if (cgroup && cgroup_enter(v))
+		return -1;
 	victim_set_word(v, W_SEED, seed);
 	for (i = 0; i < rounds; i++) {
 		if (victim_go(v) || victim_wait(v) != VICTIM_IS_READY)
 			return -1;
-		/* pages change their places */
+		/* pages change their places, or lose them */
 		if (i % 16 == 15)
 			write_text("/proc/sys/vm/compact_memory", "1");
+		if (cgroup && i % 4 == 1)
+			write_text(ORACLE_CGROUP "/memory.reclaim", i % 8 == 1 ? "1M" : "16M");
 		err = chain_step(v, c);
 		if (err) {
 			test_log("round %d of seed %u, image %d of its chain: %s", i, seed, c->nr,
@@ -1754,6 +1874,8 @@ static long oracle(struct victim *v, struct chain *c, unsigned int seed, int rou
 			err = chain_restart(v, c);
 			if (err)
 				return err;
+			if (cgroup && cgroup_enter(v))
+				return -1;
 			chain_begin(c);
 			victim_set_word(v, W_VERIFY, 1);
 		}
@@ -1771,13 +1893,16 @@ static long oracle_with_everything(struct victim *v, struct chain *c, int rounds
 {
 	unsigned int seed = the_seed();
 	char device[32];
-	bool swap, ksm;
+	bool swap, ksm, cgroup;
 	long err;
 
 	swap = swap_on(device, sizeof(device));
 	ksm = ksm_on();
-	err = oracle(v, c, seed, rounds);
+	cgroup = cgroup_on();
+	err = oracle(v, c, seed, rounds, cgroup);
 	victim_kill(v);
+	if (cgroup)
+		rmdir(ORACLE_CGROUP);
 	if (ksm)
 		ksm_off();
 	if (swap)

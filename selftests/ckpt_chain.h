@@ -6,9 +6,6 @@
 #ifndef CKPT_CHAIN_TEST_H
 #define CKPT_CHAIN_TEST_H
 
-#include <sys/vfs.h>
-#include <linux/magic.h>
-
 #include "ckpt_image.h"
 
 #define MAX_CHAIN	64
@@ -519,20 +516,6 @@ static inline long chain_step(struct victim *v, struct chain *c)
 }
 
 /* ---- the fixture: every test with every tracker ---- */
-
-/* Files are where they can be read past the page cache, if there is such a place. */
-static inline const char *disk_dir(void)
-{
-	static const char *const dirs[] = { "/mnt/disk", "/var/tmp" };
-	struct statfs fs;
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(dirs); i++)
-		if (!statfs(dirs[i], &fs) && fs.f_type == EXT4_SUPER_MAGIC &&
-		    !access(dirs[i], W_OK))
-			return dirs[i];
-	return "/tmp";
-}
 
 /* In a dry run one is enough. */
 #define CHAIN_FIXTURE(name)						\

@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Memory of the victims: making it, filling it, looking at it; and swap space.
+ * Memory of the victims: making it, filling it, looking at it; places for files; swap
+ * space and merging.
  */
 #ifndef CKPT_MEMORY_H
 #define CKPT_MEMORY_H
 
 #include <sys/swap.h>
+#include <sys/vfs.h>
+#include <linux/magic.h>
 
 #include "ckpt_test.h"
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE	25
+#endif
 
 #define KB	1024UL
 #define MB	(1024 * KB)
@@ -35,6 +42,16 @@ static inline char *map_small(size_t pages)
 	char *area = map_rw(pages * PAGE);
 
 	V_SYS(madvise(area, pages * PAGE, MADV_NOHUGEPAGE));
+	return area;
+}
+
+/* At a multiple of 2 MB. */
+static inline char *map_huge(size_t nr, int advice)
+{
+	char *area = map_rw((nr + 1) * HUGE);
+
+	area = (char *)(((uintptr_t)area + HUGE - 1) & ~(HUGE - 1));
+	V_SYS(madvise(area, nr * HUGE, advice));
 	return area;
 }
 
@@ -125,38 +142,96 @@ static inline bool vm_flag(const void *addr, const char *flag)
 	return strstr(flags, word);
 }
 
+static inline size_t in_swap(const char *area, size_t nr)
+{
+	size_t i, swapped = 0;
+
+	for (i = 0; i < nr; i++)
+		swapped += !!(pagemap(area + i * PAGE) & PM_SWAPPED);
+	return swapped;
+}
+
+/* ---- places for files ---- */
+
+/* Where they can be read past the page cache, if there is such a place. */
+static inline const char *disk_dir(void)
+{
+	static const char *const dirs[] = { "/mnt/disk", "/var/tmp" };
+	struct statfs fs;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(dirs); i++)
+		if (!statfs(dirs[i], &fs) && fs.f_type == EXT4_SUPER_MAGIC &&
+		    !access(dirs[i], W_OK))
+			return dirs[i];
+	return "/tmp";
+}
+
 /* ---- swap space and merging ---- */
 
-/* Some swap space, on a zram device. */
-static inline bool swap_on(char *device, size_t size)
+#define ZRAM_SWAP	(64 * MB)
+#define FILE_SWAP	(16 * MB)
+
+static inline bool swap_on_path(const char *path, size_t size)
 {
 	union {
 		char bytes[4096];
 		uint32_t words[1024];
-	} head = { .words = { [256] = 1, [257] = 64 * MB / PAGE - 1 } };
-	char path[64], text[64];
+	} head = { .words = { [256] = 1, [257] = size / PAGE - 1 } };
 	bool done;
 	int fd;
 
-	if (read_text("/sys/class/zram-control/hot_add", text, sizeof(text)) <= 0)
-		return false;
-	snprintf(path, sizeof(path), "/sys/block/zram%d/disksize", atoi(text));
-	if (write_text(path, "64M"))
-		return false;
-	snprintf(device, size, "/dev/zram%d", atoi(text));
-	fd = open(device, O_RDWR | O_CLOEXEC);
+	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return false;
 	memcpy(head.bytes + 4086, "SWAPSPACE2", 10);
 	done = pwrite(fd, &head, sizeof(head), 0) == sizeof(head) && !fsync(fd);
 	close(fd);
-	return done && !swapon(device, 0);
+	return done && !swapon(path, 0);
+}
+
+/* Some swap space, on a zram device. */
+static inline bool swap_on(char *device, size_t size)
+{
+	char path[64], text[64];
+
+	if (read_text("/sys/class/zram-control/hot_add", text, sizeof(text)) <= 0)
+		return false;
+	snprintf(device, size, "/dev/zram%d", atoi(text));
+	snprintf(path, sizeof(path), "/sys/block/zram%d/disksize", atoi(text));
+	snprintf(text, sizeof(text), "%lu", ZRAM_SWAP);
+	return !write_text(path, text) && swap_on_path(device, ZRAM_SWAP);
 }
 
 static inline void swap_off(const char *device)
 {
 	swapoff(device);
 	write_text("/sys/class/zram-control/hot_remove", device + strlen("/dev/zram"));
+}
+
+/* The same in a file: pages on their way there and back are in the swap cache. */
+static inline bool swap_file_on(char *path, size_t size)
+{
+	char *zeros = calloc(1, MB);
+	size_t left = FILE_SWAP;
+	int fd;
+
+	snprintf(path, size, "%s/swap.XXXXXX", disk_dir());
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	while (left && write(fd, zeros, MB) == (ssize_t)MB)
+		left -= MB;
+	fsync(fd);
+	close(fd);
+	free(zeros);
+	return !left && swap_on_path(path, FILE_SWAP);
+}
+
+static inline void swap_file_off(const char *path)
+{
+	swapoff(path);
+	unlink(path);
 }
 
 static inline long ksm_shared(void)
@@ -166,6 +241,21 @@ static inline long ksm_shared(void)
 	if (read_text("/sys/kernel/mm/ksm/pages_sharing", text, sizeof(text)) <= 0)
 		return -1;
 	return atol(text);
+}
+
+static inline bool ksm_on(void)
+{
+	if (write_text("/sys/kernel/mm/ksm/run", "1"))
+		return false;
+	write_text("/sys/kernel/mm/ksm/pages_to_scan", "1000");
+	write_text("/sys/kernel/mm/ksm/sleep_millisecs", "10");
+	return true;
+}
+
+static inline void ksm_off(void)
+{
+	write_text("/sys/kernel/mm/ksm/run", "2");
+	write_text("/sys/kernel/mm/ksm/run", "0");
 }
 
 #endif /* CKPT_MEMORY_H */

@@ -54,6 +54,8 @@
 
 /* Its EXPECT_*() compare a literal 0 with whatever they are given. */
 #pragma GCC diagnostic ignored "-Wsign-compare"
+/* It calls setjmp() in functions that a test is inlined into. */
+#pragma GCC diagnostic ignored "-Wclobbered"
 
 #ifndef __aligned
 #define __aligned(x)	__attribute__((aligned(x)))
@@ -266,6 +268,14 @@ static inline int the_count(int count)
 	return text ? atoi(text) : count;
 }
 
+/* How long tests go on that could go on for ever. */
+static inline int the_seconds(int seconds)
+{
+	const char *text = getenv("CKPT_TEST_SECONDS");
+
+	return text ? atoi(text) : seconds;
+}
+
 static inline int remove_one(const char *path, const struct stat *st, int flag,
 			     struct FTW *ftw)
 {
@@ -338,6 +348,13 @@ victim_fail(int line, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
+	/* a test that uses what is made for victims */
+	if (!victim_dir) {
+		fprintf(stderr, "# line %d: ", line);
+		vfprintf(stderr, fmt, ap);
+		fputc('\n', stderr);
+		abort();
+	}
 	vsnprintf(vpage->why, sizeof(vpage->why), fmt, ap);
 	va_end(ap);
 	__sync_synchronize();
