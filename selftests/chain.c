@@ -1365,7 +1365,7 @@ static void op_uring(struct area *a, size_t first, size_t nr)
 	now_known(a, first, nr);
 }
 
-/* What is read from elsewhere must not count, and copies that it makes must not get lost. */
+/* Out of the memory: where a child shares a page, this makes a copy of it. */
 static void op_write_direct(struct area *a, size_t first, size_t nr)
 {
 	int fd = V_SYS(open(work_file("out"), O_WRONLY | O_CREAT | O_CLOEXEC | O_DIRECT, 0644));
@@ -1388,7 +1388,7 @@ static void op_write_direct(struct area *a, size_t first, size_t nr)
 	}
 }
 
-/* By another process, also to what cannot be written; a few pages, as it takes long. */
+/* By another process, also to what cannot be written; one page, as it takes long. */
 static void op_ptrace(struct area *a, size_t first, size_t nr)
 {
 	char *from = buffer(1);
@@ -1610,7 +1610,7 @@ static const struct {
 	{ "move",		op_move,		F_PRIVATE },
 	{ "move 2 MB",		op_move_2mb,		F_HUGE | F_TABLES },
 	{ "protect",		op_protect,		F_PROTECTED },
-	{ "protect and back",	op_protect_and_back,	F_PRIVATE | F_FILE },
+	{ "protect and back",	op_protect_and_back,	F_ANON | F_FILE },
 	{ "fork",		op_fork,		F_COW },
 	{ "brk",		op_brk,			F_HEAP },
 	{ "process_vm_writev",	op_process_vm_writev,	F_WRITABLE },

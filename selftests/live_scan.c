@@ -109,11 +109,10 @@ static bool hold_block(size_t nr)
 {
 	uint32_t old = atomic_load(&control->block[nr]);
 
-	do
-		if (old & CLOSED)
-			return false;
-	while (!atomic_compare_exchange_weak(&control->block[nr], &old, old + 1));
-	return true;
+	while (!(old & CLOSED))
+		if (atomic_compare_exchange_weak(&control->block[nr], &old, old + 1))
+			return true;
+	return false;
 }
 
 static void release(struct area *a, size_t first, size_t nr)
@@ -468,7 +467,6 @@ static void *shaker(void *arg)
 static void make_areas(void)
 {
 	struct area *a;
-	int fd;
 
 	for (a = areas; a < areas + ARRAY_SIZE(areas); a++) {
 		const int prot = PROT_READ | PROT_WRITE;
@@ -491,11 +489,7 @@ static void make_areas(void)
 		V_CHECK(a->addr != MAP_FAILED);
 		if (a->kind & L_MERGED)
 			madvise(a->addr, len, MADV_MERGEABLE);
-		fd = V_SYS(memfd_create("copy", MFD_CLOEXEC));
-		V_SYS(ftruncate(fd, len));
-		a->copy = mmap(NULL, len, prot, MAP_PRIVATE, fd, 0);
-		V_CHECK(a->copy != MAP_FAILED);
-		close(fd);
+		a->copy = map_rw(len);
 	}
 	V_CHECK(nr_blocks <= MAX_BLOCKS);
 }
@@ -732,7 +726,6 @@ static long follow(struct follower *f)
 	return 0;
 }
 
-/* Both return false if the process has come to an end. */
 static bool is_alive(struct follower *f)
 {
 	int status;
@@ -744,6 +737,7 @@ static bool is_alive(struct follower *f)
 	return false;
 }
 
+/* False if it has come to an end, or does not stop. */
 static bool stop_all(struct follower *f, bool churn)
 {
 	control->stop = 1;
@@ -753,7 +747,7 @@ static bool stop_all(struct follower *f, bool churn)
 	return WAIT_FOR(!is_alive(f) || control->done == 1 + churn + NR_WRITERS) && f->pid;
 }
 
-#define MIN_SCANS	10
+#define MIN_SCANS	5
 
 /* Until the time is over, or the planted page should have been noticed. */
 static long follow_for(struct follower *f, int seconds)

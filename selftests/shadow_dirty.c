@@ -882,7 +882,8 @@ TEST_F(shadow_dirty, a_huge_page_made_of_small_ones_has_what_they_had)
 
 TEST_F(shadow_dirty, khugepaged_leaves_alone_what_is_tracked)
 {
-	static const char scan[] = "/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs";
+	static const char scan[] = "/sys/kernel/mm/transparent_hugepage/khugepaged/"
+				   "scan_sleep_millisecs";
 	char *area = map_huge(2, MADV_NOHUGEPAGE), before[32] = "";
 	int status;
 	pid_t pid;
