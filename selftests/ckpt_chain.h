@@ -467,15 +467,6 @@ static inline int chain_follow(struct chain *c)
 	return 0;
 }
 
-/* Pages not on a list for the LRU lists yet have a reference more, and stay dirty. */
-static inline void drain_lru(void)
-{
-	int node = 0, status = 0;
-	void *page = (void *)((uintptr_t)&node & ~(PAGE - 1));
-
-	syscall(__NR_move_pages, 0, 1UL, &page, &node, &status, 2);
-}
-
 /*
  * Follow the last image of the chain, which left the process stopped, and take a full
  * image of the same moment: both have to say the same.  Then the process goes on.

@@ -151,6 +151,18 @@ static inline size_t in_swap(const char *area, size_t nr)
 	return swapped;
 }
 
+/*
+ * Pages not on a list for the LRU lists yet have a reference more: they stay dirty,
+ * and in memory.
+ */
+static inline void drain_lru(void)
+{
+	int node = 0, status = 0;
+	void *page = (void *)((uintptr_t)&node & ~(PAGE - 1));
+
+	syscall(__NR_move_pages, 0, 1UL, &page, &node, &status, 2);
+}
+
 /* ---- places for files ---- */
 
 /* Where they can be read past the page cache, if there is such a place. */
