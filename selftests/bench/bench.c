@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,6 +15,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <linux/checkpoint_image.h>
+
 #include "bench.h"
 
 #ifndef __NR_checkpoint
@@ -26,6 +29,9 @@
 #define CHUNK		(64 << 10)
 #define HUGE_PAGE	(2 * MIB)
 #define LOG_SIZE	16384
+#define PAGE		4096
+#define MAX_WRITES	1024	/* calls of victim_write() */
+#define WRITE_SECONDS	120
 
 const char *const page_kind_name[NR_PAGE_KINDS] = {
 	[SMALL_PAGES] = "4k",
@@ -177,29 +183,73 @@ void touch_all_memory(void)
 /* ---- victims ---- */
 
 static int null_fd;
+
+/* What a victim was told to write: @nr pages, from the @start-th of all_pages on. */
+struct written {
+	size_t start, nr;
+};
+
+/* The i-th of @nr pages, which are a power of two, in an order without one. */
+static size_t random_page(size_t i, size_t nr)
+{
+	unsigned int half = __builtin_ctzl(nr) / 2;
+
+	i = (i * 0x9e3779b1) & (nr - 1);
+	i ^= i >> half;
+	i = (i * 0x85ebca6b) & (nr - 1);
+	return i ^ i >> half;
+}
+
+static void add_to_pages(uint64_t *memory, size_t size, const struct written *w, uint64_t n)
+{
+	size_t i, nr = size / PAGE;
+
+	for (i = w->start; i < w->start + w->nr; i++)
+		memory[random_page(i % nr, nr) * PAGE / sizeof(*memory)] += n;
+}
+
+/* It adds 1 to the pages it is to write to, and takes that back in the end. */
 static void __attribute__((noreturn)) be_victim(char **argv)
 {
 	size_t size = strtoul(argv[2], NULL, 0);
 	enum page_kind kind = strtoul(argv[3], NULL, 0);
 	void *memory = fresh_memory(size, kind);
-	sigset_t verify;
-	int sig;
+	struct written written[MAX_WRITES];
+	size_t nr = 0;
+	sigset_t signals;
+	siginfo_t info;
 
 	prctl(PR_SET_NAME, "victim");
-	sigemptyset(&verify);
-	sigaddset(&verify, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &verify, NULL);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGUSR1);
+	sigaddset(&signals, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
 	fill_memory(memory, size);
 	close(3);
-	sigwait(&verify, &sig);
+	while (sigwaitinfo(&signals, &info) != SIGUSR1) {
+		if (info.si_signo != SIGUSR2 || nr == MAX_WRITES)
+			_exit(1);
+		written[nr].start = word_at(nr) >> 32;
+		written[nr].nr = info.si_value.sival_int;
+		add_to_pages(memory, size, &written[nr++], 1);
+		kill(getppid(), SIGUSR2);
+	}
+	while (nr)
+		add_to_pages(memory, size, &written[--nr], -1);
 	_exit(memory_is_filled(memory, size) ? 0 : 1);
 }
 
 void bench_init(int argc, char **argv)
 {
+	sigset_t set;
+
 	if (argc == 4 && !strcmp(argv[1], "--victim"))
 		be_victim(argv);
 
+	/* how a victim says that it has written */
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &set, NULL);
 	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null_fd < 0)
 		die("/dev/null");
@@ -240,6 +290,18 @@ void victim_start(struct victim *v, size_t size, enum page_kind kind)
 	if (read(ready[0], &c, 1) != 0)
 		die("victim");
 	close(ready[0]);
+}
+
+void victim_write(const struct victim *v, size_t pages)
+{
+	const struct timespec patience = { .tv_sec = WRITE_SECONDS };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	if (sigqueue(v->pid, SIGUSR2, (union sigval){ .sival_int = pages }) ||
+	    sigtimedwait(&set, NULL, &patience) != SIGUSR2)
+		die("victim %d does not write", v->pid);
 }
 
 void victim_reap(struct victim *v)
@@ -286,23 +348,48 @@ uint64_t victim_smaps(const struct victim *v, const char *field)
 
 static char kernel_log[LOG_SIZE];
 
-void do_checkpoint(const struct victim *v, int image, uint64_t flags,
-		   struct checkpoint_stats *stats)
+static void checkpoint(const struct victim *v, struct checkpoint_args *args,
+		       struct checkpoint_stats *stats)
 {
-	struct checkpoint_args args = {
-		.flags = flags,
-		.image_fd = image,
-		.log = (uintptr_t)kernel_log,
-		.log_size = sizeof(kernel_log),
-		.stats = (uintptr_t)stats,
-		.stats_size = sizeof(*stats),
-	};
-
-	if (syscall(__NR_checkpoint, v->pid, &args, sizeof(args)))
+	args->log = (uintptr_t)kernel_log;
+	args->log_size = sizeof(kernel_log);
+	args->stats = (uintptr_t)stats;
+	args->stats_size = sizeof(*stats);
+	if (syscall(__NR_checkpoint, v->pid, args, sizeof(*args)))
 		die("checkpoint of %d: %s", v->pid, kernel_log);
 }
 
+void do_checkpoint(const struct victim *v, int image, uint64_t flags,
+		   struct checkpoint_stats *stats)
+{
+	struct checkpoint_args args = { .flags = flags, .image_fd = image };
+
+	checkpoint(v, &args, stats);
+}
+
+void do_increment(const struct victim *v, int image, int parent, uint32_t tracker,
+		  struct checkpoint_stats *stats)
+{
+	struct checkpoint_args args = { .image_fd = image, .tracker = tracker };
+	struct ckpt_header header;
+
+	if (parent >= 0) {
+		if (pread(parent, &header, sizeof(header), sizeof(struct ckpt_rec)) !=
+		    sizeof(header))
+			die("parent image");
+		args.flags = CHECKPOINT_INCREMENTAL;
+		memcpy(args.parent_uuid, header.uuid, sizeof(args.parent_uuid));
+	}
+	checkpoint(v, &args, stats);
+}
+
 void do_restart(const struct victim *v, int image, struct checkpoint_stats *stats)
+{
+	do_chain_restart(v, image, NULL, 0, stats);
+}
+
+void do_chain_restart(const struct victim *v, int image, const int *parents,
+		      unsigned int nr, struct checkpoint_stats *stats)
 {
 	static struct restart_fd fds[3];
 	struct restart_args args = {
@@ -313,6 +400,8 @@ void do_restart(const struct victim *v, int image, struct checkpoint_stats *stat
 		.log_size = sizeof(kernel_log),
 		.stats = (uintptr_t)stats,
 		.stats_size = sizeof(*stats),
+		.parents = nr ? (uintptr_t)parents : 0,
+		.parents_nr = nr,
 	};
 	int i;
 
@@ -320,6 +409,50 @@ void do_restart(const struct victim *v, int image, struct checkpoint_stats *stat
 		fds[i] = (struct restart_fd){ .image_fd = i, .caller_fd = null_fd };
 	if (syscall(__NR_restart, &args, sizeof(args)) != v->pid)
 		die("restart of %d: %s", v->pid, kernel_log);
+}
+
+/* ---- commands ---- */
+
+#define OUTPUT		IMAGE_DIR "/output"
+
+static void show_file(const char *path)
+{
+	char line[512];
+	FILE *file = fopen(path, "re");
+
+	while (file && fgets(line, sizeof(line), file))
+		fputs(line, stderr);
+	if (file)
+		fclose(file);
+}
+
+double time_command(char *const argv[], const char *log)
+{
+	uint64_t start = now_ns(), end;
+	int status;
+	pid_t pid;
+
+	pid = vfork();
+	if (!pid) {
+		int output = open(OUTPUT, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+		dup2(null_fd, 0);
+		dup2(null_fd, 1);
+		dup2(output, 2);
+		close_range(3, ~0U, 0);
+		execvp(argv[0], argv);
+		_exit(127);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		die("%s", argv[0]);
+	end = now_ns();
+	if (status) {
+		show_file(OUTPUT);
+		if (log)
+			show_file(log);
+		die("%s %s: status %#x", argv[0], argv[1], status);
+	}
+	return end - start;
 }
 
 /* ---- images ---- */
@@ -331,6 +464,20 @@ int open_image(void)
 	if (fd < 0)
 		die("%s: no file", IMAGE_DIR);
 	return fd;
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st;
+	(void)flag;
+	(void)ftw;
+	return remove(path);
+}
+
+void remove_dir(const char *path)
+{
+	if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) && errno != ENOENT)
+		die("%s", path);
 }
 
 void write_all(int fd, const void *memory, size_t size)

@@ -71,6 +71,11 @@ struct victim {
 };
 
 void victim_start(struct victim *v, size_t size, enum page_kind kind);
+/*
+ * Let it write to so many of its pages, once to each, at random places. Its size has to
+ * be a power of two. Returns when it has done so.
+ */
+void victim_write(const struct victim *v, size_t pages);
 /* Wait for the end of a victim that something else has killed. */
 void victim_reap(struct victim *v);
 void victim_kill(struct victim *v);
@@ -89,12 +94,33 @@ void do_checkpoint(const struct victim *v, int image, uint64_t flags,
 		   struct checkpoint_stats *stats);
 void do_restart(const struct victim *v, int image, struct checkpoint_stats *stats);
 
+/*
+ * The same with a tracker: an increment of the image @parent, or if that is -1 a full
+ * image that increments can follow.
+ */
+void do_increment(const struct victim *v, int image, int parent, uint32_t tracker,
+		  struct checkpoint_stats *stats);
+/* From an increment and its @nr @parents, the nearest first. */
+void do_chain_restart(const struct victim *v, int image, const int *parents,
+		      unsigned int nr, struct checkpoint_stats *stats);
+
+/* ---- commands ---- */
+
+/*
+ * Wall time of a command in ns. It dies with what the command said, and with the file
+ * @log unless that is NULL, where the command fails.
+ */
+double time_command(char *const argv[], const char *log);
+
 /* ---- images ---- */
 
 #define IMAGE_DIR	"/tmp/bench"
 
 /* An empty file on tmpfs without a name: gone as soon as it is closed. */
 int open_image(void);
+
+/* Remove a directory with all that is in it. */
+void remove_dir(const char *path);
 
 /* write(2) and read(2) of everything, 64 KiB at a time. */
 void write_all(int fd, const void *memory, size_t size);

@@ -6,15 +6,11 @@
  *
  *	criu [-r ROUNDS] [-s MIB]...
  */
-#include <fcntl.h>
-#include <ftw.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "bench.h"
 
@@ -24,56 +20,7 @@
 
 #define CRIU_DIR	IMAGE_DIR "/criu"
 #define IMAGE		IMAGE_DIR "/image"
-#define OUTPUT		IMAGE_DIR "/output"
-
-static void show_file(const char *path)
-{
-	char line[512];
-	FILE *file = fopen(path, "re");
-
-	while (file && fgets(line, sizeof(line), file))
-		fputs(line, stderr);
-	if (file)
-		fclose(file);
-}
-
-/* Wall time of a command in ns. */
-static double time_command(char *const argv[])
-{
-	uint64_t start = now_ns();
-	int status;
-	pid_t pid;
-
-	pid = vfork();
-	if (!pid) {
-		int null = open("/dev/null", O_RDWR);
-		int output = open(OUTPUT, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-
-		dup2(null, 0);
-		dup2(null, 1);
-		dup2(output, 2);
-		close_range(3, ~0U, 0);
-		execvp(argv[0], argv);
-		_exit(127);
-	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
-		die("%s", argv[0]);
-	start = now_ns() - start;
-	if (status) {
-		show_file(OUTPUT);
-		show_file(CRIU_DIR "/log");
-		die("%s %s: status %#x", argv[0], argv[1], status);
-	}
-	return start;
-}
-
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
+#define CRIU_LOG	CRIU_DIR "/log"
 
 struct times {
 	struct samples save, restart;
@@ -101,10 +48,10 @@ static void by_criu(struct times *t, struct victim *v)
 	snprintf(pid, sizeof(pid), "%d", v->pid);
 	if (mkdir(CRIU_DIR, 0700))
 		die(CRIU_DIR);
-	save = time_command(dump);
+	save = time_command(dump, CRIU_LOG);
 	victim_reap(v);
-	restart = time_command(restore);
-	nftw(CRIU_DIR, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	restart = time_command(restore, CRIU_LOG);
+	remove_dir(CRIU_DIR);
 	add(t, save, restart);
 }
 
@@ -118,9 +65,9 @@ static void by_ckpt(struct times *t, struct victim *v)
 	double save, restart;
 
 	snprintf(pid, sizeof(pid), "%d", v->pid);
-	save = time_command(dump);
+	save = time_command(dump, NULL);
 	victim_reap(v);
-	restart = time_command(restore);
+	restart = time_command(restore, NULL);
 	unlink(IMAGE);
 	add(t, save, restart);
 }
