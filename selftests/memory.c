@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <linux/fs.h>
 #include <linux/memfd.h>
+#include <linux/mempolicy.h>
 
 #include "ckpt_test.h"
 #include "ckpt_memory.h"
@@ -739,6 +740,41 @@ SURVIVES(memory, a_huge_page_with_a_hole_keeps_its_contents)
 	CHECK_FILLED(area, 100 * PAGE, 1);
 	V_CHECK(all_zero(area + 100 * PAGE, 50 * PAGE));
 	V_EQUAL(pattern(1, 150 * PAGE / 8), *(uint64_t *)(area + 150 * PAGE));
+}
+
+/* ---- NUMA policies ---- */
+
+static int policy_of(void *addr, unsigned long *nodes)
+{
+	int mode = -1;
+
+	*nodes = 0;
+	V_SYS(syscall(__NR_get_mempolicy, &mode, nodes, 64, addr, MPOL_F_ADDR));
+	return mode;
+}
+
+SURVIVES(memory, numa_policies_stay)
+{
+	char *local = map_rw(4 * PAGE), *bound = map_rw(4 * PAGE), *other = map_rw(4 * PAGE);
+	unsigned long node0 = 1, nodes;
+	int i;
+
+	/* What a local policy is made of has been another before. */
+	for (i = 0; i < 64; i++) {
+		V_SYS(syscall(__NR_mbind, local, PAGE, MPOL_BIND, &node0, 64, 0));
+		V_SYS(syscall(__NR_mbind, local, PAGE, MPOL_DEFAULT, NULL, 0, 0));
+	}
+	V_SYS(syscall(__NR_mbind, local, 4 * PAGE, MPOL_LOCAL, NULL, 0, 0));
+	V_SYS(syscall(__NR_mbind, bound, 4 * PAGE, MPOL_BIND | MPOL_F_STATIC_NODES, &node0, 64, 0));
+	V_SYS(syscall(__NR_mbind, other, 4 * PAGE, MPOL_PREFERRED, &node0, 64, 0));
+	fill(local, PAGE, 1);
+	victim_ready();
+	CHECK_FILLED(local, PAGE, 1);
+	V_EQUAL(MPOL_LOCAL, policy_of(local, &nodes));
+	V_EQUAL(MPOL_BIND | MPOL_F_STATIC_NODES, policy_of(bound + 3 * PAGE, &nodes));
+	V_EQUAL(1, nodes);
+	V_EQUAL(MPOL_PREFERRED, policy_of(other, &nodes));
+	V_EQUAL(1, nodes);
 }
 
 /* ---- memory that somebody looks at while it is restored ---- */
