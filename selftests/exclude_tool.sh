@@ -4,7 +4,8 @@
 # A real program (python3) with a cache that it has excluded, under "ckpt save
 # --incremental", which takes a full image by itself after it was included again.
 
-if ! python3 -c 'import mmap; mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE).madvise(200)' 2> /dev/null; then
+if ! python3 -c 'import mmap
+mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE).madvise(200)' 2> /dev/null; then
 	echo "1..0 # SKIP kernel without MADV_DONTCHECKPOINT"
 	exit 4
 fi
