@@ -646,6 +646,18 @@ static int file_vma(struct image *img)
 	return 0;
 }
 
+/* The number of the first record of a shared mapping. */
+static int shared_vma(struct image *img)
+{
+	struct ckpt_vma *vma;
+	int nth;
+
+	for (nth = 0; (vma = find(img, CKPT_REC_VMA, nth)); nth++)
+		if (vma->flags & CKPT_VMA_F_SHARED)
+			return nth;
+	return 0;
+}
+
 HOSTILE(area_ends_before_it_begins, true, CKPT_REC_VMA, 2,
 	uint64_t start = p.vma->start; p.vma->start = p.vma->end; p.vma->end = start)
 HOSTILE(area_is_empty, true, CKPT_REC_VMA, 2, p.vma->end = p.vma->start)
@@ -656,6 +668,8 @@ HOSTILE(areas_out_of_order, true, CKPT_REC_VMA, 2, p.vma->start = PAGE * 16; p.v
 HOSTILE(area_in_the_kernel, true, CKPT_REC_VMA, 2, p.vma->start = KERNEL_ADDRESS;
 	p.vma->end = KERNEL_ADDRESS + PAGE)
 HOSTILE(area_over_everything, true, CKPT_REC_VMA, 2, p.vma->end = 0x7ffffffff000)
+HOSTILE(area_shared_but_kept_out_of_checkpoints, true, CKPT_REC_VMA, shared_vma(img),
+	p.vma->flags |= CKPT_VMA_F_DONTCKPT)
 HOSTILE(area_of_unknown_type, true, CKPT_REC_VMA, 2, p.vma->type = 77)
 HOSTILE(area_with_unknown_protection, true, CKPT_REC_VMA, 2, p.vma->prot = 0xffff)
 HOSTILE(area_with_unknown_flags, true, CKPT_REC_VMA, 2, p.vma->flags = 0xfff00000)
