@@ -37,13 +37,14 @@ $(packages_done): Makefile
 
 # Kernel ---------------------------------------------------------------------
 
-.PHONY: source kernel kernel-release kernel-debug kernel-stock headers
+kernels := $(addprefix kernel-,release debug stock mm mm-stock)
+.PHONY: source kernel $(kernels) headers
 source: $(packages_done)
 	@kernel-config/dev-tree
 
 kernel: kernel-release
 
-kernel-release kernel-debug kernel-stock: kernel-%: source
+$(kernels): kernel-%: source
 	@kernel-config/build-kernel $*
 
 headers: source
@@ -99,7 +100,7 @@ tools-image: tools
 
 # Using it -------------------------------------------------------------------
 
-.PHONY: demo check check-debug check-plants check-patches bench shell
+.PHONY: demo check check-debug check-mm check-plants check-patches bench shell
 demo: all
 	@selftests/demo/demo
 
@@ -116,6 +117,11 @@ check-plants: all
 
 check-patches: source
 	@kernel-config/check-patches
+
+# The kernel's own tests of mm, with the series and without
+check-mm: kernel-mm kernel-mm-stock tools images
+	@kernel-config/install-packages libcap-dev libnuma-dev liburing-dev
+	@selftests/mm/run
 
 bench: all kernel-stock
 	@selftests/bench/run

@@ -193,32 +193,48 @@ static inline void insert_record(struct image *img, uint32_t type, uint16_t vers
 	seal(img);
 }
 
-/* Put a PAGES record of one run without contents behind the others. */
-static inline void insert_run(struct image *img, const struct ckpt_run *run)
+/* Put a PAGES record of one run without contents before record @nr. */
+static inline void insert_run_before(struct image *img, int nr, const struct ckpt_run *run)
 {
 	uint32_t mm = rec_at(img, find_rec(img, CKPT_REC_MM, 0))->objref;
-	struct ckpt_rec *rec = insert_page(img, img->nr - 1, CKPT_REC_PAGES);
+	struct ckpt_rec *rec = insert_page(img, nr, CKPT_REC_PAGES);
 	struct ckpt_rec *last = rec_at(img, img->nr - 1);
 	struct ckpt_pages *pages = (void *)(rec + 1);
 	struct ckpt_trailer *trailer = (void *)(last + 1);
-	struct ckpt_index *index = &trailer->index[trailer->nr_index++];
+	uint64_t offset = (uint8_t *)rec - img->data;
+	struct ckpt_index *index = trailer->index;
 
 	rec->objref = mm;
 	pages->nr_runs = 1;
 	pages->data_offset = rec->length;
 	pages->runs[0] = *run;
 
-	memmove(index + 1, index, sizeof(struct ckpt_trailer_end));
+	while (index < &trailer->index[trailer->nr_index] && index->offset < offset)
+		index++;
+	memmove(index + 1, index, img->data + img->len - (uint8_t *)index);
 	*index = (struct ckpt_index) {
-		.offset = (uint8_t *)rec - img->data,
+		.offset = offset,
 		.objref = mm,
 		.first = run->addr,
 		.last = run->addr + (run->nr_pages - 1) * PAGE,
 	};
+	trailer->nr_index++;
 	last->length += sizeof(*index);
 	img->len += sizeof(*index);
 	trailer_end(img)->image_bytes += sizeof(*index);
 	seal(img);
+}
+
+/* ... before all others */
+static inline void insert_first_run(struct image *img, const struct ckpt_run *run)
+{
+	insert_run_before(img, find_rec(img, CKPT_REC_PAGES, 0), run);
+}
+
+/* ... behind all others */
+static inline void insert_last_run(struct image *img, const struct ckpt_run *run)
+{
+	insert_run_before(img, img->nr - 1, run);
 }
 
 /* Restart from the first @len bytes of the changed image. */

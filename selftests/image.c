@@ -23,8 +23,8 @@
 
 #define PATTERN_ADDR	0x20000000UL
 #define PATTERN_PAGES	5
-/* memory that is never touched, between the program and its libraries */
-#define EMPTY_ADDR	0x600000000000UL
+/* memory that is never touched, below all that has contents */
+#define EMPTY_ADDR	0x10000000UL
 #define EMPTY_PAGES	1024
 
 static uint64_t pattern(size_t i)
@@ -313,7 +313,7 @@ TEST_F(image, a_long_run_of_zeros_is_restored)
 		.kind = CKPT_RUN_ZERO,
 	};
 
-	insert_run(&self->img, &run);
+	insert_first_run(&self->img, &run);
 	ASSERT_EQ(self->v.pid, try_image(&self->v, &self->img, 0))
 		show_log(self->v.log);
 	ASSERT_EQ(0, victim_finish(&self->v));
@@ -718,7 +718,7 @@ HOSTILE(pages_whose_data_are_elsewhere, true, CKPT_REC_PAGES, 0, p.pages->data_o
 		long ret;						\
 									\
 		change;							\
-		insert_run(&self->img, &run);				\
+		insert_first_run(&self->img, &run);				\
 		ret = try_image(&self->v, &self->img, RESTART_LEAVE_STOPPED); \
 		end_restarted(&self->v, ret);				\
 		EXPECT_EQ(-EBADMSG, ret);				\

@@ -991,6 +991,13 @@ static struct image *load_changeable(int fd)
 	return load_image(img, fd) ? NULL : img;
 }
 
+static uint64_t first_run_addr(struct image *img)
+{
+	struct ckpt_pages *pages = find(img, CKPT_REC_PAGES, 0);
+
+	return pages->runs[0].addr;
+}
+
 /* Change something in image @which, 0 being the newest, make the checksums right again. */
 #define HOSTILE(name, which, text, change)				\
 	TEST_F(parents, hostile_##name)					\
@@ -1028,12 +1035,14 @@ HOSTILE(number_0_of_an_increment, 1, "bad header", h->sequence = 0)
 HOSTILE(other_address_space, 0, "address space", mm->id++)
 HOSTILE(other_address_space_of_the_parent, 1, "address space", mm->id++)
 HOSTILE(no_address_space_id, 0, "", mm->id = 0)
-HOSTILE(page_the_parent_does_not_have, 0, "nothing for the pages", insert_run(img, &run))
-HOSTILE(pages_of_the_whole_address_space, 0, "",
-	run.nr_pages = 0xffffffff; insert_run(img, &run))
-HOSTILE(pages_beyond_the_last_address, 0, "", run.addr = -PAGE; insert_run(img, &run))
-HOSTILE(pages_out_of_order, 0, "", run.addr = PAGE; insert_run(img, &run))
-HOSTILE(pages_of_a_parent_in_a_full_image, 3, "", insert_run(img, &run))
+HOSTILE(page_the_parent_does_not_have, 0, "nothing for the pages", insert_last_run(img, &run))
+HOSTILE(pages_of_the_whole_address_space, 0, "than there is memory",
+	run.nr_pages = 0xffffffff; insert_last_run(img, &run))
+HOSTILE(pages_beyond_the_last_address, 0, "", run.addr = -PAGE; insert_last_run(img, &run))
+HOSTILE(pages_out_of_order, 0, "out of order", run.addr = PAGE; insert_last_run(img, &run))
+HOSTILE(pages_of_a_parent_out_of_order, 1, "out of order",
+	run.kind = CKPT_RUN_ZERO; run.addr = first_run_addr(img); insert_last_run(img, &run))
+HOSTILE(pages_of_a_parent_in_a_full_image, 3, "", insert_last_run(img, &run))
 
 /* All leave a page to their parents, and the last one does not have it. */
 TEST_F(parents, hostile_page_that_no_image_has)
@@ -1048,7 +1057,7 @@ TEST_F(parents, hostile_page_that_no_image_has)
 		fd = i ? &self->fd[i - 1] : &self->image;
 		img = load_changeable(*fd);
 		ASSERT_NE(NULL, img);
-		insert_run(img, &run);
+		insert_last_run(img, &run);
 		*fd = changed_image(img, img->len);
 		free(img->data);
 		free(img);
