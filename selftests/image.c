@@ -24,7 +24,7 @@
 #define PATTERN_ADDR	0x20000000UL
 #define PATTERN_PAGES	5
 /* memory that is never touched, below all that has contents */
-#define EMPTY_ADDR	0x10000000UL
+#define EMPTY_ADDR	0x1000000UL
 #define EMPTY_PAGES	1024
 
 static uint64_t pattern(size_t i)
