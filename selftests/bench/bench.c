@@ -260,6 +260,25 @@ void bench_init(int argc, char **argv)
 		die("%s", IMAGE_DIR);
 }
 
+void bench_options(int argc, char **argv, unsigned int *rounds, size_t *mib)
+{
+	bool good = true;
+	int c;
+
+	while ((c = getopt(argc, argv, "r:s:")) >= 0) {
+		if (c == 'r')
+			*rounds = strtoul(optarg, NULL, 0);
+		else if (c == 's')
+			*mib = strtoul(optarg, NULL, 0);
+		else
+			good = false;
+	}
+	if (good && *rounds && *rounds <= MAX_ROUNDS && *mib && !(*mib & (*mib - 1)))
+		return;
+	fprintf(stderr, "usage: %s [-r ROUNDS] [-s MIB]\n", program_invocation_short_name);
+	exit(2);
+}
+
 void victim_start(struct victim *v, size_t size, enum page_kind kind)
 {
 	char size_text[24], kind_text[8];

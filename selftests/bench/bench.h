@@ -86,6 +86,11 @@ uint64_t victim_smaps(const struct victim *v, const char *field);
 
 /* Must be called first in main(): does not return in a victim. */
 void bench_init(int argc, char **argv);
+/*
+ * "-r ROUNDS" and "-s MIB", a power of two, for programs that have just these. Ends
+ * the program, with a usage message, if they are wrong.
+ */
+void bench_options(int argc, char **argv, unsigned int *rounds, size_t *mib);
 
 /* ---- the system calls ---- */
 

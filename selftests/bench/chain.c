@@ -114,34 +114,14 @@ static void report_length(const struct victim *v, unsigned int n, const char *wh
 	report(name, value, unit, NULL);
 }
 
-static void usage(void)
-{
-	fputs("usage: chain [-r ROUNDS] [-s MIB]\n", stderr);
-	exit(2);
-}
-
 int main(int argc, char **argv)
 {
 	unsigned int rounds = 9, i, n;
 	size_t mib = 256;
 	struct victim v;
-	int c;
 
 	bench_init(argc, argv);
-	while ((c = getopt(argc, argv, "r:s:")) >= 0) {
-		switch (c) {
-		case 'r':
-			rounds = strtoul(optarg, NULL, 0);
-			break;
-		case 's':
-			mib = strtoul(optarg, NULL, 0);
-			break;
-		default:
-			usage();
-		}
-	}
-	if (!rounds || rounds > MAX_ROUNDS || !mib || mib & (mib - 1))
-		usage();
+	bench_options(argc, argv, &rounds, &mib);
 
 	touch_all_memory();
 	victim_start(&v, mib * MIB, SMALL_PAGES);

@@ -308,34 +308,14 @@ static void report_criu(const struct victim *v, unsigned int nr)
 	}
 }
 
-static void usage(void)
-{
-	fputs("usage: increment [-r ROUNDS] [-s MIB]\n", stderr);
-	exit(2);
-}
-
 int main(int argc, char **argv)
 {
 	unsigned int rounds = 7, i;
 	size_t mib = 512;
 	struct victim v;
-	int c;
 
 	bench_init(argc, argv);
-	while ((c = getopt(argc, argv, "r:s:")) >= 0) {
-		switch (c) {
-		case 'r':
-			rounds = strtoul(optarg, NULL, 0);
-			break;
-		case 's':
-			mib = strtoul(optarg, NULL, 0);
-			break;
-		default:
-			usage();
-		}
-	}
-	if (!rounds || rounds > MAX_ROUNDS || !mib || mib & (mib - 1))
-		usage();
+	bench_options(argc, argv, &rounds, &mib);
 
 	touch_all_memory();
 	victim_start(&v, mib * MIB, SMALL_PAGES);
