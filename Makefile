@@ -24,10 +24,10 @@ all: kernel tools images
 
 # Debian packages ------------------------------------------------------------
 
-host_packages := bc bison bsdextrautils build-essential ca-certificates cpio \
-	debian-archive-keyring e2fsprogs fakeroot flex git kmod libelf-dev \
-	libssl-dev libxxhash-dev linux-source-6.12 mmdebstrap pkg-config \
-	python3 qemu-system-x86 rsync sparse uidmap xz-utils
+host_packages := autoconf automake bc bison bsdextrautils build-essential \
+	ca-certificates cpio debian-archive-keyring e2fsprogs fakeroot flex git \
+	kmod libelf-dev libncurses-dev libssl-dev libxxhash-dev linux-source-6.12 \
+	mmdebstrap pkg-config python3 qemu-system-x86 rsync sparse uidmap xz-utils
 
 packages_done := $(BUILD)/packages
 $(packages_done): Makefile
@@ -75,9 +75,15 @@ $(patsubst %,build-%,$(filter-out liblinuxcr,$(components))): $(filter build-lib
 .PHONY: images tools-image
 images: $(BUILD)/initramfs.cpio $(BUILD)/root.img tools-image
 
-$(BUILD)/root.img: selftests/qemu/packages | $(packages_done)
+# The guest's kill, pkill and shells know SIGCKPT.
+signames := $(BUILD)/signames
+$(signames)/key: liblinuxcr/signames/build | $(packages_done)
+	@$< $(signames)
+$(signames)/key: $(patsubst %,liblinuxcr/signames/%.patch,bash dash procps)
+
+$(BUILD)/root.img: selftests/qemu/packages $(signames)/key
 	@echo "  IMAGE   root.img" >&2
-	@$(image_script) root $@ $<
+	@$(image_script) root $@ $< $(signames)
 	@touch $@
 
 $(BUILD)/init: selftests/qemu/init.c | $(packages_done)

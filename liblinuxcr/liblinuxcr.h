@@ -154,6 +154,185 @@ struct ckpt_restart_options {
 pid_t ckpt_restart(int fd, const struct ckpt_restart_options *opts);
 pid_t ckpt_restart_file(const char *path, const struct ckpt_restart_options *opts);
 
+/* ---- checkpoints that the kernel takes by itself ---- */
+
+/*
+ * The kernel checkpoints a process when it is sent SIGCKPT, when the time has come, or
+ * when one of its threads asks for it. Where the images go says a pattern: the one of
+ * the process, else the sysctl kernel.checkpoint_pattern. See linux-cr(7).
+ *
+ * All of these functions fail with ENOSYS if the kernel cannot do it.
+ */
+
+/* Flags of ckpt_request() and ckpt_take() */
+#define CKPT_REQUEST_FULL	(1U << 0) /* a full image, whatever the settings say */
+#define CKPT_REQUEST_INCREMENTAL (1U << 1) /* an increment, if there is a last image */
+#define CKPT_REQUEST_EXIT	(1U << 2) /* kill the process once the image is safe */
+#define CKPT_REQUEST_TREE	(1U << 3) /* with its descendants */
+
+/*
+ * Request a checkpoint of process pid (0: the caller) by SIGCKPT. Returns 0 when the
+ * request has been made; what becomes of it ckpt_auto_read() says. -1: EINVAL for a
+ * negative pid, an unknown flag, or FULL together with INCREMENTAL; EPERM if the caller
+ * may not send it signals, or kernel.checkpoint_signal forbids this one; ESRCH; EAGAIN
+ * without memory. The signal is not sent where the kernel has no SIGCKPT: there it
+ * would kill.
+ */
+int ckpt_request(pid_t pid, unsigned int flags);
+
+/*
+ * Take a checkpoint of the calling process, and wait until the image is safe. Returns 0;
+ * in the restarted process 1; or -1 with an error of ckpt_checkpoint(), or of the place
+ * of the image: ENOENT, EACCES, ELOOP, ENOSPC, EPIPE (a helper failed) ... The reason
+ * in words is ckpt_auto_status.report.
+ */
+int ckpt_take(unsigned int flags);
+
+/* How a process is checkpointed automatically; at most one of the first two is not 0. */
+struct ckpt_auto_options {
+	size_t size;		/* sizeof(struct ckpt_auto_options) */
+	uint64_t interval_ms;	/* from one checkpoint to the next; at most 2^32 - 1 */
+	uint64_t mtbf_s;	/* mean time between failures, from which and the cost the
+				 * interval is computed; seconds, at most 2^32 - 1
+				 */
+	uint32_t full_every;	/* each so many images a full one, 1 to 65536; 0: 1 */
+	uint32_t keep;		/* chains to keep, at most 1000; 0: all */
+	uint32_t tracker;	/* CKPT_TRACKER_*; CKPT_TRACKER_OFF: the best there is */
+	uint32_t across_exec;	/* 1: go on after execve() */
+	uint32_t remove_at_exit; /* 1: remove the images when the process exits with
+				 * status 0; 2: when it ends
+				 */
+	uint32_t reserved;	/* 0 */
+	const char *pattern;	/* where images go, an absolute path without white space, at
+				 * most 255 bytes; "" or NULL: kernel.checkpoint_pattern
+				 */
+};
+
+/*
+ * Set up automatic checkpoints of process pid (0: the caller), in place of what was set
+ * up before. With interval_ms and mtbf_s 0 the rest is for requested ones. opts NULL:
+ * no automatic checkpoints, and nothing set up.
+ *
+ * 0, or -1: EINVAL for a value out of range, a tracker that the kernel has not got,
+ * a pattern that is not an absolute path, or has no %n though full_every is not 1;
+ * ENAMETOOLONG; E2BIG as for all options; EACCES or EPERM if the process may not be
+ * traced; ESRCH; ENOMEM.
+ */
+int ckpt_auto_set(pid_t pid, const struct ckpt_auto_options *opts);
+
+/* ckpt_auto_status.state */
+#define CKPT_AUTO_IDLE		0U	/* nothing to do */
+#define CKPT_AUTO_WAITING	1U	/* for the time of the next one */
+#define CKPT_AUTO_REQUESTED	2U	/* about to be taken */
+#define CKPT_AUTO_RUNNING	3U	/* being taken */
+#define CKPT_AUTO_ENDED		4U	/* the process has ended */
+
+/* The settings of a process, as above, and what has become of its checkpoints. */
+struct ckpt_auto_status {
+	size_t size;		/* sizeof(struct ckpt_auto_status), set by the caller */
+	uint64_t interval_ms;
+	uint64_t mtbf_s;
+	uint32_t full_every;
+	uint32_t keep;
+	uint32_t tracker;
+	uint32_t across_exec;
+	uint32_t remove_at_exit;
+	uint32_t takes_part;	/* 1: it has called ckpt_hooks_set(), or the like */
+	const char *pattern;	/* "": kernel.checkpoint_pattern */
+	uint32_t state;		/* CKPT_AUTO_* */
+	int32_t last_error;	/* what the last one came to: 0 or an errno value */
+	uint64_t interval_now_ms; /* the interval in use; 0: none */
+	int64_t next_ms;	/* until the next automatic one; -1: there is none */
+	uint64_t requests;	/* how often one was asked for */
+	uint64_t coalesced;	/* of these, the ones that were one with an earlier one */
+	uint64_t images;	/* that were taken and are safe */
+	uint64_t failed;	/* checkpoints that were not */
+	uint64_t failures_in_a_row; /* since one succeeded */
+	uint64_t next_number;	/* %n of the next image */
+	uint64_t images_in_chain; /* that the next increment would follow; 0: none will */
+	uint64_t bytes;		/* of all images */
+	uint64_t cost_ns;	/* for how long one keeps the process from running, smoothed */
+	uint64_t last_bytes;	/* of the last image */
+	uint64_t last_freeze_ns; /* it kept the process from running for so long */
+	uint64_t last_total_ns;	/* until it was safe */
+	uint64_t last_time_ns;	/* CLOCK_REALTIME when it was */
+	uint8_t last_uuid[16];
+	const char *last_image;	/* its path, or "|" and the helper; "": there is none */
+	const char *report;	/* of the last checkpoint: lines, "" if there are none */
+};
+
+/*
+ * Look after the checkpoints of process pid (0: the caller), also when another process
+ * gets this ID. NULL: EACCES if its memory map may not be read, ESRCH, EINVAL, ENOMEM.
+ */
+struct ckpt_auto;
+struct ckpt_auto *ckpt_auto_open(pid_t pid);
+void ckpt_auto_close(struct ckpt_auto *handle);
+
+/*
+ * Read the status. Its strings are valid until the next call for this handle. 0, or -1:
+ * ESRCH when the process has ended and been waited for, EINVAL if status->size is too
+ * small. A library that is older than the program leaves members it does not know 0, and
+ * sets size to what it knows.
+ */
+int ckpt_auto_read(struct ckpt_auto *handle, struct ckpt_auto_status *status);
+
+/*
+ * Wait until something has changed since the last ckpt_auto_read() or ckpt_auto_wait():
+ * a checkpoint was taken or has failed, the settings are others, the process has
+ * ended. timeout_ms is as for poll(): -1 for ever. Returns 1, after the time 0, or -1:
+ * EINTR.
+ */
+int ckpt_auto_wait(struct ckpt_auto *handle, int timeout_ms);
+
+/* ---- taking part ---- */
+
+#define CKPT_NO_LIMIT	0xffffffffU
+
+/*
+ * What to call before and after a checkpoint of the process; each may be NULL. They are
+ * called by any thread, with all signals blocked, in the handler of SIGCKPT or in
+ * ckpt_critical_end(): only what is async-signal-safe may be called, see
+ * signal-safety(7). They must neither wait for another thread nor fork.
+ */
+struct ckpt_hooks {
+	size_t size;		/* sizeof(struct ckpt_hooks) */
+	void (*before)(void *arg);
+	void (*after)(int error, void *arg); /* 0, or an errno value: there is no image */
+	void (*restarted)(void *arg); /* in place of after(), in the restarted process */
+	void *arg;
+	uint32_t limit_ms;	/* from the request on, until the kernel takes it without
+				 * the process; 0: 10 seconds, CKPT_NO_LIMIT: never
+				 */
+	uint32_t flags;		/* 0 */
+};
+
+/*
+ * Take part in the checkpoints of the calling process: from here on SIGCKPT has a handler
+ * that calls before(), takes the checkpoint, and calls after() or restarted(). It has to
+ * be unblocked in at least one thread. hooks NULL: do not take part any more; SIGCKPT
+ * has the action it had before.
+ *
+ * A child made by fork() takes part as well, a program that is executed does not.
+ *
+ * 0, or -1: EDEADLK in a hook, EINVAL, E2BIG.
+ */
+int ckpt_hooks_set(const struct ckpt_hooks *hooks);
+
+/*
+ * A section during which no checkpoint is taken, unless it takes longer than limit_ms:
+ * then the kernel takes one, without hooks. A checkpoint that is asked for meanwhile is
+ * taken in the ckpt_critical_end() with which the last section of the process ends.
+ * Sections can be nested, also in different threads, and begun in signal handlers. Each
+ * ends in the thread it has begun in. While a checkpoint is being taken a section
+ * waits to begin.
+ *
+ * It has an effect only while the process takes part. Neither makes a system call unless
+ * a checkpoint is asked for. errno is left alone.
+ */
+void ckpt_critical_begin(void);
+void ckpt_critical_end(void);
+
 /* ---- memory that images leave out ---- */
 
 /*

@@ -181,13 +181,6 @@ TEST_F(autockpt, no_symbolic_link_is_followed)
 	ASSERT_EQ(0, stat(target, &st));
 	EXPECT_EQ(8, st.st_size);
 	EXPECT_EQ(0, count_files(self->v.dir, ".tmp"));
-
-	/* Nor one in the place of the file it is made as. */
-	ASSERT_EQ(0, unlink(in_dir(self, "x")));
-	ASSERT_EQ(0, symlink("target", in_dir(self, ".x.tmp")));
-	ASSERT_TRUE(signal_and_see(&self->v, EEXIST));
-	ASSERT_EQ(0, stat(target, &st));
-	EXPECT_EQ(8, st.st_size);
 }
 
 TEST_F(autockpt, what_is_not_a_file_stays)
@@ -205,13 +198,47 @@ TEST_F(autockpt, what_is_not_a_file_stays)
 	ASSERT_TRUE(signal_and_see(&self->v, EISDIR));
 }
 
-TEST_F(autockpt, what_a_crash_has_left_is_removed)
+/* Whose image it is, if it is complete. */
+static bool image_complete(const char *path, struct ckpt_header *header)
 {
+	struct ckpt_trailer_end end;
+	bool complete;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	off_t size;
+
+	if (fd < 0)
+		return false;
+	size = lseek(fd, 0, SEEK_END);
+	complete = pread(fd, header, sizeof(*header), sizeof(struct ckpt_rec)) ==
+		   sizeof(*header) &&
+		   pread(fd, &end, sizeof(end), size - sizeof(end)) == sizeof(end) &&
+		   !memcmp(end.magic, CKPT_TRAILER_MAGIC, 8) &&
+		   !memcmp(end.uuid, header->uuid, 16) && (off_t)end.image_bytes == size;
+	close(fd);
+	return complete;
+}
+
+TEST_F(autockpt, images_of_one_name_do_not_mix)
+{
+	struct ckpt_header header;
+	struct victim other;
+	int i;
+
+	victim_init(&other);
 	ASSERT_EQ(0, set_pattern("%s/x", self->v.dir));
-	ASSERT_EQ(0, write_text(in_dir(self, ".x.tmp"), "half an image"));
-	ASSERT_EQ(0, victim_start(&self->v, "waits"));
-	ASSERT_TRUE(signal_and_see(&self->v, 0));
+	ASSERT_EQ(0, victim_start(&self->v, "waits_with_much"));
+	ASSERT_EQ(0, victim_start(&other, "waits_with_much"));
+	for (i = 1; i <= TIMES; i++) {
+		ASSERT_EQ(0, kill(self->v.pid, SIGCKPT));
+		ASSERT_EQ(0, kill(other.pid, SIGCKPT));
+		while (auto_value(self->v.pid, "images") < i || auto_value(other.pid, "images") < i)
+			if (!access(in_dir(self, "x"), F_OK))
+				ASSERT_TRUE(image_complete(self->path, &header));
+	}
+	EXPECT_EQ(0, auto_value(self->v.pid, "failed"));
+	EXPECT_EQ(0, auto_value(other.pid, "failed"));
 	EXPECT_EQ(0, count_files(self->v.dir, ".tmp"));
+	victim_cleanup(&other);
 }
 
 /* ---- whose it is ---- */
@@ -556,7 +583,7 @@ TEST_F(autockpt, bad_settings_change_nothing)
 	static const char *const bad[] = {
 		"interval_ms", "interval_ms=", "interval_ms=-1", "interval_ms=x", "interval=3",
 		"full_every=0", "full_every=70000", "keep=-1", "keep=1001", "tracker=magic",
-		"across_exec=2", "pattern=relative", "pattern=|/bin/cat", "on", "=",
+		"across_exec=2", "remove_at_exit=3", "pattern=relative", "pattern=|/bin/cat", "on", "=",
 		"full_every=2 pattern=/x/%%p", "keep=5 keep", "interval_ms=99999999999",
 	};
 	unsigned int i;
@@ -632,6 +659,114 @@ TEST_F(autockpt, chains_at_regular_intervals)
 	}
 	EXPECT_EQ(2, full);
 	ASSERT_EQ(0, victim_finish(&self->v));
+}
+
+VICTIM(exits)
+{
+	victim_ready();
+	_exit(atoi(victim_arg));
+}
+
+/* What is left of two images of a process that exits with this, or is killed. */
+static int left_at_exit(FIXTURE_DATA(autockpt) *self, int remove, const char *status)
+{
+	if (victim_start_with(&self->v, "exits", *status ? status : "0") ||
+	    auto_set(self->v.pid, "remove_at_exit=%d pattern=%s/%%n.img", remove, self->v.dir) ||
+	    !signal_and_see(&self->v, 0) || !signal_and_see(&self->v, 0) ||
+	    count_files(self->v.dir, ".img") < 1)
+		return -1;
+	if (!*status)
+		kill(self->v.pid, SIGKILL);
+	else if (victim_go(&self->v))
+		return -1;
+	waitpid(self->v.pid, &self->v.status, 0);
+	self->v.alive = false;
+	return count_files(self->v.dir, ".img");
+}
+
+TEST_F(autockpt, images_are_removed_at_exit_if_asked)
+{
+	EXPECT_EQ(0, left_at_exit(self, 1, "0"));
+	EXPECT_EQ(0, left_at_exit(self, 2, "7"));
+	EXPECT_EQ(0, left_at_exit(self, 2, ""));
+	EXPECT_EQ(2, left_at_exit(self, 0, "0"));
+	EXPECT_EQ(2, left_at_exit(self, 1, "7"));
+	EXPECT_EQ(2, left_at_exit(self, 1, ""));
+}
+
+TEST_F(autockpt, what_became_of_it_can_be_read_afterwards)
+{
+	char path[64], text[8192];
+	ssize_t len;
+	int fd;
+
+	ASSERT_EQ(0, victim_start(&self->v, "waits"));
+	snprintf(path, sizeof(path), "/proc/%d/checkpoint", self->v.pid);
+	ASSERT_EQ(0, auto_set(self->v.pid, "keep=3"));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, send_flags(self->v.pid, CHECKPOINT_SIGNAL_EXIT));
+	ASSERT_EQ(self->v.pid, waitpid(self->v.pid, &self->v.status, 0));
+	self->v.alive = false;
+	EXPECT_TRUE(WAIT_FOR((len = pread(fd, text, sizeof(text) - 1, 0)) > 0 &&
+			     (text[len] = '\0', strstr(text, "images:\t1\n"))));
+	EXPECT_NE(NULL, strstr(text, "state:\tended\n"));
+	close(fd);
+}
+
+/* A process that has ended is not tried for ever, whoever sets it up. */
+TEST_F(autockpt, a_zombie_has_no_checkpoints)
+{
+	char path[64], text[8192];
+	ssize_t len;
+	pid_t pid;
+	int fd;
+
+	pid = fork();
+	if (!pid)
+		_exit(0);
+	ASSERT_TRUE(WAIT_FOR(proc_state(pid, pid) == 'Z'));
+	snprintf(path, sizeof(path), "/proc/%d/checkpoint", pid);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(13, write(fd, "interval_ms=5", 13));
+	sleep_ms(300);
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+	len = pread(fd, text, sizeof(text) - 1, 0);
+	ASSERT_GT(len, 0);
+	text[len] = '\0';
+	EXPECT_NE(NULL, strstr(text, "state:\tended\n"));
+	EXPECT_NE(NULL, strstr(text, "failed:\t0\n"));
+	close(fd);
+}
+
+TEST_F(autockpt, a_kernel_thread_has_no_settings)
+{
+	EXPECT_EQ(-EIO, auto_set(2, "interval_ms=1000"));
+	EXPECT_GE(0, auto_value(2, "interval_ms"));
+}
+
+/* One that is handed to a program that does not know what it is. */
+TEST_F(autockpt, the_file_works_for_who_opened_it)
+{
+	char path[64];
+	int fd, status;
+	pid_t child;
+
+	ASSERT_EQ(0, victim_start(&self->v, "waits"));
+	snprintf(path, sizeof(path), "/proc/%d/checkpoint", self->v.pid);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	ASSERT_GE(fd, 0);
+	child = fork();
+	if (!child) {
+		if (prctl(PR_SET_KEEPCAPS, 1) || setresuid(NOBODY, NOBODY, NOBODY))
+			_exit(9);
+		_exit(write(fd, "keep=4", 6) == -1 && errno == EPERM ? 0 : 1);
+	}
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(0, auto_value(self->v.pid, "keep"));
+	close(fd);
 }
 
 /* Increments that nobody could restart are worth nothing. */

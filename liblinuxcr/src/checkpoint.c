@@ -39,11 +39,7 @@ const char *ckpt_version(void)
 	return LIBLINUXCR_VERSION;
 }
 
-/*
- * Copy an option structure, which begins with its size, into the one of @size
- * bytes this library knows. The first published one had @size_ver0 bytes.
- */
-static int copy_options(void *dst, size_t size, size_t size_ver0, const void *src)
+int lcr_copy_options(void *dst, size_t size, size_t size_ver0, const void *src)
 {
 	const unsigned char *bytes = src;
 	size_t given, i;
@@ -68,7 +64,7 @@ static int copy_options(void *dst, size_t size, size_t size_ver0, const void *sr
 
 int lcr_get_options(struct ckpt_options *opts, const struct ckpt_options *user)
 {
-	if (copy_options(opts, sizeof(*opts), OPTIONS_SIZE_VER0, user))
+	if (lcr_copy_options(opts, sizeof(*opts), OPTIONS_SIZE_VER0, user))
 		return -1;
 	if (opts->report)
 		lcr_report_clear(opts->report);
@@ -78,7 +74,7 @@ int lcr_get_options(struct ckpt_options *opts, const struct ckpt_options *user)
 static int get_restart_options(struct ckpt_restart_options *opts,
 			       const struct ckpt_restart_options *user)
 {
-	if (copy_options(opts, sizeof(*opts), RESTART_OPTIONS_SIZE_VER0, user))
+	if (lcr_copy_options(opts, sizeof(*opts), RESTART_OPTIONS_SIZE_VER0, user))
 		return -1;
 	if (opts->report)
 		lcr_report_clear(opts->report);

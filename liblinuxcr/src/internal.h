@@ -34,8 +34,43 @@ void lcr_report_set(struct ckpt_report *report, const char *text);
 
 /* checkpoint.c */
 
+/*
+ * Copy an option structure, which begins with its size, into the one of @size
+ * bytes this library knows. The first published one had @size_ver0 bytes.
+ */
+int lcr_copy_options(void *dst, size_t size, size_t size_ver0, const void *src);
+
 /* Copy the caller's options, which may be NULL, and empty their report. */
 int lcr_get_options(struct ckpt_options *opts, const struct ckpt_options *user);
+
+/* auto.c */
+
+#define LCR_NR_TRACKERS	4
+
+/* By CKPT_TRACKER_*; CKPT_TRACKER_OFF is "auto" */
+extern const char * const lcr_tracker_names[LCR_NR_TRACKERS];
+
+/* The reverse; -1 for another name */
+int lcr_tracker(const char *name);
+
+/* prctl(PR_CHECKPOINT); ENOSYS where the kernel has none */
+int lcr_prctl(unsigned long operation, unsigned long arg, unsigned long arg2);
+
+/* What is written to /proc/PID/checkpoint for these options; its length, or -1 */
+int lcr_auto_text(const struct ckpt_auto_options *opts, char *text, size_t size);
+
+/* What /proc/PID/checkpoint says; strings of @status are in @text, which changes. */
+void lcr_auto_parse(char *text, struct ckpt_auto_status *status);
+
+/* "waiting" for CKPT_AUTO_WAITING ... */
+const char *lcr_auto_state(uint32_t state);
+
+/* Are these CKPT_REQUEST_* that go together? */
+static inline bool lcr_request_flags_valid(unsigned int flags)
+{
+	return !(flags & ~CHECKPOINT_SIGNAL_FLAGS) &&
+	       (~flags & (CKPT_REQUEST_FULL | CKPT_REQUEST_INCREMENTAL));
+}
 
 /* pages.c */
 
@@ -265,6 +300,51 @@ uint64_t lcr_series_number(const char *name, const char *member);
  * how many images were, also on failure.
  */
 int lcr_series_retain(const struct lcr_series *series, size_t keep, size_t *removed);
+
+/* jobs.c */
+
+/**
+ * struct lcr_job_image - an image in a directory of images of several jobs
+ * @path:	where it is
+ * @header:	its header
+ * @pid:	the process ID of its root process
+ * @time_ns:	when it was taken, and not before its parent
+ * @newest:	there is no newer one of the same job
+ */
+struct lcr_job_image {
+	char *path;
+	struct ckpt_header header;
+	uint32_t pid;
+	uint64_t time_ns;
+	bool newest;
+};
+
+/**
+ * struct lcr_jobs - the images in a directory that belong to the user
+ * @images:	these, the newest first
+ * @nr_images:	their number
+ * @passed_over: is told what cannot be used, and why
+ */
+struct lcr_jobs {
+	struct lcr_job_image *images;
+	size_t nr_images;
+	void (*passed_over)(const char *path, const char *why);
+};
+
+/* Also removes what was being written when the machine went down */
+int lcr_jobs_read(struct lcr_jobs *jobs, const char *dir,
+		  void (*passed_over)(const char *path, const char *why));
+void lcr_jobs_free(struct lcr_jobs *jobs);
+
+/* Are they of the same process, as far as its ID and name can tell? */
+bool lcr_same_job(const struct lcr_job_image *a, const struct lcr_job_image *b);
+
+/*
+ * The newest chain of the job of image @first that is complete and undamaged, from
+ * that image on; NULL if there is none
+ */
+struct ckpt_chain *lcr_jobs_chain(const struct lcr_jobs *jobs, size_t first,
+				  const char *const *dirs);
 
 /* crc32c.c */
 

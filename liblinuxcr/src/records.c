@@ -19,6 +19,7 @@ static const struct lcr_record_type types[] = {
 	RECORD(RLIMITS,		sizeof(struct ckpt_rlimits)),
 	RECORD(USAGE,		sizeof(struct ckpt_usage)),
 	RECORD(PROCESS_USAGE,	sizeof(struct ckpt_process_usage)),
+	RECORD(AUTO,		sizeof(struct ckpt_rec_auto)),
 	RECORD(SIGHAND,		sizeof(struct ckpt_sighand)),
 	RECORD(SIGNALS,		sizeof(struct ckpt_signals)),
 	RECORD(SIGQUEUE,	sizeof(struct ckpt_sigqueue)),

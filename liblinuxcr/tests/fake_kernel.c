@@ -12,9 +12,17 @@
  *			are written then, in chains
  *	FAKE_TRACKERS	trackers that there are, as "1,3"; all of them
  *	FAKE_PARENTS	file for the UUIDs' sequence numbers of a restart, "2 1 0"
+ *
+ * and of checkpoints that the kernel takes by itself:
+ *
+ *	FAKE_STATUS	directory with the files PID in place of /proc/PID/checkpoint; what
+ *			is written goes to PID.set, requests to the file signals
+ *	FAKE_SIGCKPT	shell command that is run at each request, after that
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -31,6 +39,7 @@
 #define BASE		0x10000000UL
 
 long syscall(long number, ...);
+int open(const char *path, int flags, ...);
 int openat(int dir_fd, const char *path, int flags, ...);
 
 static long finish(uint64_t log, uint32_t log_size, uint64_t stats, long result)
@@ -198,6 +207,85 @@ int openat(int dir_fd, const char *path, int flags, ...)
 	mode = va_arg(args, mode_t);
 	va_end(args);
 	return openat64(dir_fd, path, flags, mode);
+}
+
+/* Of /proc/PID/checkpoint, in FAKE_STATUS; else 0 */
+static int status_pid(const char *path)
+{
+	int pid = 0, end = 0;
+
+	if (!getenv("FAKE_STATUS"))
+		return 0;
+	if (!strcmp(path, "/proc/self/checkpoint"))
+		return getpid();
+	if (sscanf(path, "/proc/%d/checkpoint%n", &pid, &end) != 1 || !end || path[end])
+		return 0;
+	return pid;
+}
+
+int open(const char *path, int flags, ...)
+{
+	int pid = status_pid(path);
+	char name[PATH_MAX];
+	va_list args;
+	mode_t mode;
+
+	if (pid) {
+		snprintf(name, sizeof(name), "%s/%d%s", getenv("FAKE_STATUS"), pid,
+			 flags & O_WRONLY ? ".set" : "");
+		if (flags & O_WRONLY)
+			return openat64(AT_FDCWD, name, flags | O_CREAT | O_TRUNC, 0600);
+		return openat64(AT_FDCWD, name, flags, 0);
+	}
+	va_start(args, flags);
+	mode = va_arg(args, mode_t);
+	va_end(args);
+	return openat64(AT_FDCWD, path, flags, mode);
+}
+
+int access(const char *path, int mode)
+{
+	if (!strcmp(path, "/proc/sys/kernel/checkpoint_pattern") && getenv("FAKE_STATUS"))
+		return 0;
+	return faccessat(AT_FDCWD, path, mode, 0);
+}
+
+int sigqueue(pid_t pid, int sig, const union sigval value)
+{
+	char name[PATH_MAX];
+	FILE *file;
+
+	if (sig != SIGCKPT || !getenv("FAKE_STATUS"))
+		return fail(EINVAL);
+	if (kill(pid, 0))
+		return -1;
+	snprintf(name, sizeof(name), "%s/signals", getenv("FAKE_STATUS"));
+	file = fopen(name, "a");
+	if (!file)
+		abort();
+	fprintf(file, "%d %d\n", (int)pid, value.sival_int);
+	fclose(file);
+	if (getenv("FAKE_SIGCKPT") && system(getenv("FAKE_SIGCKPT")))
+		abort();
+	return 0;
+}
+
+/* Something changes every now and then, if only the file. */
+int poll(struct pollfd *fds, nfds_t nr_fds, int timeout)
+{
+	struct timespec time = {
+		.tv_sec = timeout / 1000,
+		.tv_nsec = timeout % 1000 * 1000000L,
+	};
+
+/* The C library's header says that poll() only writes to @fds. */
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+	if (nr_fds != 1 || fds->events != POLLPRI)
+		return ppoll(fds, nr_fds, timeout < 0 ? NULL : &time, NULL);
+	if (timeout)
+		usleep(10000);
+	fds->revents = timeout ? POLLPRI | POLLERR : 0;
+	return !!timeout;
 }
 
 long syscall(long number, ...)

@@ -1,15 +1,24 @@
 // SPDX-License-Identifier: LGPL-2.1
-/* Write an image made up for tests to standard output. */
+/*
+ * Write an image made up for tests to standard output:
+ *
+ *	make_image [CHAIN SEQUENCE PID NAME SECONDS]
+ */
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "synth.h"
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct synth synth;
 	ssize_t n;
 
-	synth_process(&synth);
+	if (argc == 6)
+		synth_job(&synth, atoi(argv[1]), atoi(argv[2]), atoi(argv[3]), argv[4],
+			  atol(argv[5]));
+	else
+		synth_process(&synth);
 	n = write(STDOUT_FILENO, synth.data, synth.size);
 	n -= synth.size;
 	synth_free(&synth);

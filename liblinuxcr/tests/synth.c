@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -314,6 +315,32 @@ void synth_link(struct synth *synth, uint32_t chain, uint64_t sequence, uint32_t
 	synth->header.time_ns += sequence * 1000000000;
 	synth_header(synth);
 	synth_record(synth, CKPT_REC_MM, mm, &record, sizeof(record));
+}
+
+void synth_job(struct synth *synth, uint32_t chain, uint64_t sequence, uint32_t pid,
+	       const char *comm, uint64_t seconds)
+{
+	const struct ckpt_process process = { .pid = pid, .mm = 10 };
+	const struct ckpt_mm mm = { .id = chain };
+	const struct ckpt_run runs[] = {
+		{ .addr = 0x10000000, .nr_pages = 1, .kind = CKPT_RUN_DATA },
+		{ .addr = 0x10001000, .nr_pages = 1,
+		  .kind = sequence ? CKPT_RUN_PARENT : CKPT_RUN_DATA },
+	};
+
+	synth_init(synth);
+	synth_uuid(synth->header.uuid, chain, sequence);
+	if (sequence)
+		synth_uuid(synth->header.parent_uuid, chain, sequence - 1);
+	synth->header.sequence = sequence;
+	synth->header.time_ns = seconds * 1000000000;
+	memset(synth->header.comm, 0, sizeof(synth->header.comm));
+	snprintf((char *)synth->header.comm, sizeof(synth->header.comm), "%s", comm);
+	synth_header(synth);
+	synth_record(synth, CKPT_REC_PROCESS, 1, &process, sizeof(process));
+	synth_record(synth, CKPT_REC_MM, 10, &mm, sizeof(mm));
+	synth_pages(synth, 10, runs, 2, sequence + 1);
+	synth_trailer(synth);
 }
 
 int synth_file(const struct synth *synth, size_t size)

@@ -60,6 +60,13 @@ void synth_uuid(uint8_t *uuid, uint32_t chain, uint64_t sequence);
  */
 void synth_link(struct synth *synth, uint32_t chain, uint64_t sequence, uint32_t mm);
 
+/*
+ * That image, whole, of process @pid that is called @comm, @seconds after 1970: two pages,
+ * of which an increment leaves one to its parent
+ */
+void synth_job(struct synth *synth, uint32_t chain, uint64_t sequence, uint32_t pid,
+	       const char *comm, uint64_t seconds);
+
 /* Compute the checksums of the image again, so that only other checks can fail */
 void synth_fix_crc(struct synth *synth);
 

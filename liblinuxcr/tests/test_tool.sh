@@ -158,6 +158,38 @@ usage_errors()
 		merge
 		merge a b
 		merge -
+		restart --all a
+		restart --name x a
+		restart --pid 1 a
+		restart --latest -
+		restart --latest --parent a b
+		restart --latest --pid 0 a
+		restart --latest
+		kill
+		kill x
+		kill --full --incremental 1
+		kill --timeout never 1
+		auto
+		auto 1
+		auto --every 1m
+		auto --every 1x 1
+		auto --every 0 1
+		auto --every 60d 1
+		auto --mtbf 1ms 1
+		auto --every 1m --mtbf 1h 1
+		auto --every 1m --off 1
+		auto --off --keep 1 1
+		auto --every 1m --keep -1 1
+		auto --every 1m --full-every 0 1
+		auto --every 1m --tracker soft 1
+		auto --every 1m --pattern relative 1
+		auto --every 1m --pattern |/helper 1
+		auto --every 1m --pattern /a --full-every 2 1
+		auto --every 1m --pattern /a%%n --full-every 2 1
+		auto --every 1m --pattern /a --dir / 1
+		auto --every 1m 1 2
+		status x
+		status --json --watch
 	END
 }
 
@@ -167,7 +199,7 @@ help_texts()
 
 	expect 0 "$ckpt" --help && says out "usage: ckpt COMMAND" || return
 	expect 0 "$ckpt" --version && says out '^ckpt [0-9]' || return
-	for command in save restart check info verify merge; do
+	for command in save restart check info verify merge kill auto status; do
 		expect 0 "$ckpt" $command --help && says out "usage: ckpt $command" &&
 			empty err || return
 		expect 0 "$ckpt" $command -h 1 && says out "usage: ckpt $command" || return
@@ -451,6 +483,283 @@ merge_makes_full_image()
 	chain && rm job.000005 && expect 1 "$ckpt" merge -o new job && says err 'is missing' && [ ! -e new ]
 }
 
+# job CHAIN SEQUENCE PID NAME SECONDS FILE: an image in jobs/
+job()
+{
+	"$tests/make_image" "${@:1:5}" > "jobs/$6"
+}
+
+# Two chains of process 100, one image of 200
+new_jobs()
+{
+	rm -rf jobs parents
+	umask 022
+	mkdir jobs
+	export FAKE_PARENTS=parents
+	job 1 0 100 solver 1000 s.0 && job 1 1 100 solver 1010 s.1 &&
+	job 2 0 100 solver 1020 s.2 && job 2 1 100 solver 1030 s.3 && job 2 2 100 solver 1040 s.4 &&
+	job 3 0 200 server 1005 other
+}
+
+# restarted FILE [SEQUENCES]: of the process restarted last, and its parents
+restarted()
+{
+	json out "d['restarted'] and d['file'].endswith('/jobs/$1')" &&
+	[ "$(cat parents)" = "$2" ] && rm parents
+}
+
+latest()
+{
+	fake "$ckpt" restart --latest -d --json "$@" jobs
+}
+
+restart_latest_takes_newest()
+{
+	new_jobs
+	expect 0 latest && restarted s.4 "1 0" && says err '100 (solver); for the 1 other in jobs' &&
+	expect 0 latest --name solver && restarted s.4 "1 0" && empty err &&
+	expect 0 latest --name server && restarted other && empty err &&
+	expect 0 latest --pid 200 && restarted other &&
+	expect 125 latest --pid 300 && says err 'no image in jobs' && [ ! -e parents ] &&
+	expect 0 fake FAKE_COMMAND='exit 7' "$ckpt" restart --latest --detach jobs && says out '^[0-9]*$' &&
+	expect 7 fake FAKE_COMMAND='exit 7' "$ckpt" restart --latest jobs &&
+	expect 125 fake "$ckpt" restart --latest missing && says err 'cannot read missing: No such' || return
+	# The clock was set back: what is based on an image is newer all the same.
+	job 2 3 100 solver 500 s.5 && expect 0 latest --pid 100 && restarted s.5 "2 1 0" || return
+	# A name is cut off, as that of a process is.
+	job 9 0 300 a-name-of-15-ch 2000 long && expect 0 latest --name a-name-of-15-characters &&
+	restarted long
+}
+
+restart_latest_falls_back()
+{
+	new_jobs
+	printf X | dd of=jobs/s.4 bs=1 seek=5000 conv=notrunc status=none
+	expect 0 latest --pid 100 && restarted s.3 0 && says err 'passed over .*/s.4: .*damaged' &&
+	truncate -s 9000 jobs/s.3 && expect 0 latest --pid 100 && restarted s.2 || return
+	truncate -s 100 jobs/s.3 && expect 0 latest --pid 100 && restarted s.2 &&
+	says err 'passed over jobs/s.3: .*truncated' &&
+	rm jobs/s.2 && expect 0 latest --pid 100 && restarted s.1 0 && says err '/s.4: image .* is missing' &&
+	rm jobs/s.0 && expect 125 latest --pid 100 && says err 'process 100 (solver): it has no image' &&
+	[ ! -e parents ] && expect 0 latest --name server && restarted other
+}
+
+restart_latest_trusts_nobody()
+{
+	new_jobs
+	echo text > jobs/readme && ln -s s.0 jobs/link && mkfifo jobs/pipe && mkdir jobs/dir &&
+	cp jobs/s.4 jobs/.hidden && chmod 666 jobs/s.4 &&
+	expect 0 latest --pid 100 && restarted s.3 0 && says err 'jobs/s.4: others may write to it (mode 0666)' &&
+	! grep -q 'readme\|link\|pipe\|dir\|hidden' err &&
+	chmod 620 jobs/s.2 && expect 0 latest --pid 100 && restarted s.1 0 || return
+	[ "$(id -u)" -eq 0 ] || return 0
+	chmod 600 jobs/s.* && chown 1 jobs/s.3 && expect 0 latest --pid 100 && restarted s.2 &&
+	says err 'jobs/s.3: belongs to user 1' && says err '/s.4: needs .*/s.3\|/s.4: image .* missing'
+}
+
+restart_latest_removes_stale_files()
+{
+	new_jobs
+	cp jobs/s.0 jobs/.s.0.tmp && cp jobs/s.0 jobs/.s.1.tmp && : > jobs/.s.2.tmp &&
+	echo text > jobs/.notes.tmp && cp jobs/s.0 jobs/.s.3.01234567 && cp jobs/s.0 jobs/.tmp || return
+	touch -d 1980-01-01 jobs/.s.1.tmp jobs/.s.2.tmp jobs/.notes.tmp jobs/.s.3.01234567 jobs/.tmp
+	expect 0 latest --pid 100 && restarted s.4 "1 0" && empty err &&
+	[ "$(ls -A jobs | grep '^\.' | tr '\n' ' ')" = ".notes.tmp .s.0.tmp .s.3.01234567 .tmp " ]
+}
+
+restart_latest_all()
+{
+	new_jobs
+	expect 0 latest --all && json out "[j['file'][-7:] for j in d] == ['obs/s.4', 's/other'] and all(j['restarted'] for j in d)" &&
+	empty err && expect 0 fake FAKE_COMMAND='sleep 0' "$ckpt" restart --latest --all jobs &&
+	[ "$(grep -c '^[0-9]*$' out)" = 2 ] || return
+	# They get /dev/null, ckpt keeps what it had.
+	expect 0 fake FAKE_COMMAND='readlink /proc/self/fd/0 /proc/self/fd/1 /proc/self/fd/2 > fds.new
+		mv fds.new fds; echo lost; echo lost >&2' "$ckpt" restart --latest --all --pid 200 jobs &&
+	wait_for_file fds && [ "$(grep -v fds.new fds | sort -u)" = /dev/null ] && ! grep lost out err || return
+	rm jobs/s.2 jobs/s.0 && expect 125 latest --all && says err 'process 100 (solver): it has no image' &&
+	json out "[j['file'][-5:] for j in d] == ['other']" &&
+	expect 125 fake FAKE_ERROR=17 "$ckpt" restart --latest --all jobs && says err 'cannot restart .*/other: File exists' &&
+	rm jobs/* && expect 0 latest --all && empty err && json out 'd == []'
+}
+
+# status_file PID NAME=VALUE...: what /proc/PID/checkpoint says, with some lines changed
+status_file()
+{
+	local pid=$1 line
+
+	mkdir -p proc
+	shift
+	cat > "proc/$pid" <<-END
+		takes_part:	0
+		interval_ms:	0
+		mtbf_s:	0
+		full_every:	1
+		keep:	0
+		tracker:	auto
+		across_exec:	0
+		remove_at_exit:	0
+		pattern:	
+		state:	idle
+		interval_now_ms:	0
+		next_ms:	-1
+		requests:	0
+		coalesced:	0
+		images:	0
+		failed:	0
+		failures_in_a_row:	0
+		next_number:	0
+		images_in_chain:	0
+		bytes:	0
+		cost_ns:	0
+		last_bytes:	0
+		last_freeze_ns:	0
+		last_total_ns:	0
+		last_time_ns:	0
+		last_uuid:	00000000-0000-0000-0000-000000000000
+		last_image:	
+		last_error:	0
+	END
+	for line; do
+		if grep -q "^${line%%=*}:" "proc/$pid"; then
+			sed -i "s|^${line%%=*}:.*|${line%%=*}:\t${line#*=}|" "proc/$pid"
+		else
+			printf '%s:\t%s\n' "${line%%=*}" "${line#*=}" >> "proc/$pid"
+		fi
+	done
+}
+
+good="images=1 last_image=/var/x.1.ckpt last_time_ns=1700000000123456789 last_freeze_ns=2100000
+	last_bytes=1572864 last_total_ns=5000000 requests=1 bytes=1572864"
+
+kill_requests()
+{
+	export FAKE_STATUS=proc
+	rm -rf proc
+	mkdir proc
+	expect 0 fake "$ckpt" kill $$ && empty out && empty err && [ "$(cat proc/signals)" = "$$ 0" ] &&
+	expect 0 fake "$ckpt" kill --full --exit --tree $$ $$ &&
+	[ "$(tail -n 1 proc/signals)" = "$$ 13" ] && [ "$(wc -l < proc/signals)" = 3 ] &&
+	expect 0 fake "$ckpt" kill --incremental $$ && [ "$(tail -n 1 proc/signals)" = "$$ 2" ] &&
+	expect 1 fake "$ckpt" kill 4000000 && says err 'cannot checkpoint process 4000000: No such process'
+	local result=$?
+	unset FAKE_STATUS
+	# Here it would kill.
+	[ $result -eq 0 ] && [ ! -e /proc/sys/kernel/checkpoint_pattern ] || return $result
+	expect 1 "$ckpt" kill $$ && says err 'has no SIGCKPT'
+}
+
+kill_waits()
+{
+	export FAKE_STATUS=proc FAKE_SIGCKPT='cp after proc/$PID' PID=$$
+	# shellcheck disable=SC2086
+	status_file $$ $good && mv proc/$$ after && status_file $$ &&
+	expect 0 fake "$ckpt" kill --wait $$ && [ "$(cat out)" = /var/x.1.ckpt ] && empty err &&
+	status_file $$ && expect 0 fake "$ckpt" kill --json $$ &&
+	json out "d == [{'pid': $$, 'checkpointed': True, 'image': '/var/x.1.ckpt', 'report': []}]" || return
+	# Not what was on its way before
+	status_file $$ state=running && FAKE_SIGCKPT="cp proc/$$ proc/old; sed -e s/^images.*/images:\ 1/ -e s/running/requested/ proc/old > proc/$$; (sleep 0.3; sed -e s/^images.*/images:\ 2/ -e s,^last_image.*,last_image:\ /second, proc/old > new; sed s/running/idle/ new > proc/$$) > /dev/null 2>&1 &" \
+		expect 0 fake "$ckpt" kill --wait $$ && [ "$(cat out)" = /second ] || return
+	status_file $$ failed=1 last_error=28 'report=image /x: cannot be written' && mv proc/$$ after &&
+	status_file $$ && expect 1 fake "$ckpt" kill --wait $$ && empty out &&
+	says err "cannot checkpoint process $$ (.*): No space left" && says err '^  image /x: cannot be written$' &&
+	status_file $$ && expect 1 fake "$ckpt" kill --json $$ &&
+	json out "d[0]['error'] == 'ENOSPC' and d[0]['report'] == ['image /x: cannot be written']" &&
+	status_file $$ && FAKE_SIGCKPT=true expect 1 fake "$ckpt" kill --timeout 100ms $$ &&
+	says err 'timed out' && says err 'ckpt status' || return
+	# It ends instead.
+	sleep 60 &
+	status_file $! && FAKE_SIGCKPT="kill -KILL $!" expect 1 fake "$ckpt" kill --wait $! 2> /dev/null &&
+	says err 'No such process' && [ ! -s out ]
+}
+
+kill_tests()
+{
+	kill_waits
+	local result=$?
+	unset FAKE_STATUS FAKE_SIGCKPT PID
+	return $result
+}
+
+auto_sets_up()
+{
+	export FAKE_STATUS=proc
+	rm -rf proc 'a %n b'
+	mkdir -p proc 'd%n'
+	expect 0 fake "$ckpt" auto $$ --every 10m && empty out && empty err &&
+	[ "$(cat proc/$$.set)" = "interval_ms=600000 full_every=10 keep=2 tracker=auto across_exec=0 remove_at_exit=0 pattern=" ] &&
+	expect 0 fake "$ckpt" auto --mtbf 24h --full-every 3 --keep 0 --tracker shadow --across-exec --remove-at-exit=always $$ --pattern '/a/%p.%n' &&
+	[ "$(cat proc/$$.set)" = "mtbf_s=86400 full_every=3 keep=0 tracker=shadow across_exec=1 remove_at_exit=2 pattern=/a/%p.%n" ] &&
+	expect 0 fake "$ckpt" auto $$ --every 1.5s --pattern /a/%p && says proc/$$.set 'interval_ms=1500 full_every=1 ' &&
+	expect 0 fake "$ckpt" auto $$ --every 500ms --dir d%n &&
+	says proc/$$.set "pattern=$PWD/d%%n/%e.%p.%n.ckpt\$" &&
+	expect 0 fake "$ckpt" auto $$ --off && [ "$(cat proc/$$.set)" = off ] &&
+	expect 1 fake "$ckpt" auto $$ --every 1m --dir missing && says err 'cannot use missing: No such' &&
+	mkdir 'a b' && expect 2 fake "$ckpt" auto $$ --every 1m --dir 'a b' && says err 'white space'
+	local result=$?
+	unset FAKE_STATUS
+	return $result
+}
+
+status_shows()
+{
+	export FAKE_STATUS=proc
+	rm -rf proc
+	# shellcheck disable=SC2086
+	status_file $$ $good interval_ms=600000 interval_now_ms=600000 next_ms=65000 state=waiting &&
+	status_file 1 && status_file $PPID requests=2 failed=2 last_error=28 'report=no space' &&
+	expect 0 fake "$ckpt" status && empty err && [ "$(wc -l < out)" = 3 ] &&
+	says out '^ *PID COMMAND  *STATE' && says out "^ *$$ test_tool.sh  *waiting  *10m00s   1m05s  *1  *0  *1.5 MiB  *2.1 ms  .* ago, /var/x.1.ckpt$" &&
+	says out "^ *$PPID .* idle  *-  *-  *0  *2  *-  *-  ENOSPC: no space$" &&
+	expect 0 fake "$ckpt" status $$ && empty err && says out "^process    $$ (test_tool.sh)$" &&
+	says out '^automatic  every 10m00s$' && says out '^pattern    that of kernel.checkpoint_pattern$' &&
+	says out '^state      waiting, the next one in 1m05s$' && says out '^last image /var/x.1.ckpt$' &&
+	expect 0 fake "$ckpt" status $PPID $$ && says out '^failure    No space left' && says out '^ *no space$' &&
+	expect 0 fake "$ckpt" status --json && json out "[p['pid'] for p in d] == sorted([$$, $PPID])" &&
+	expect 0 fake "$ckpt" status --json $$ 1 && json out "[p['pid'] for p in d] == [$$, 1]" &&
+	json out "d[0]['last_image'] == '/var/x.1.ckpt' and d[0]['last_time'] == '2023-11-14T22:13:20.123456Z'" &&
+	json out "d[0]['state'] == 'waiting' and d[0]['next_ms'] == 65000 and 'last_image' not in d[1]" &&
+	expect 1 fake "$ckpt" status $$ 4000000 && says err '4000000: No such process' && says out '^process' &&
+	expect 124 timeout 1.5 env LD_PRELOAD="$tests/fake_kernel.so" "$tests/ckpt" status --watch &&
+	[ "$(grep -c PID out)" -ge 2 ]
+	local result=$?
+	unset FAKE_STATUS
+	return $result
+}
+
+# ship NAME [DIR]: what is on standard input, to another machine that is this one
+ship()
+{
+	CKPT_TRANSPORT="${transport-sh -c}" "$sources/examples/ckpt-ship" host "${2-$PWD/ship dir}" "$1" \
+		> out 2> err
+}
+
+helper_ships_images()
+{
+	local PATH=$PATH transport
+
+	rm -rf 'ship dir'
+	mkdir 'ship dir'
+	"$tests/make_image" > image
+	printf '#!/bin/sh\ncat > /dev/null\necho received 1\n' > liar
+	chmod +x liar
+	# Where there is ckpt, and where there is none
+	for PATH in "$(dirname "$ckpt"):$PATH" "$PATH"; do
+		ship "a b'c.1" < image && empty err && cmp image "ship dir/a b'c.1" &&
+		[ "$(stat -c %a "ship dir/a b'c.1")" = 600 ] && echo old > 'ship dir/new' || return
+		head -c 5000 image | ship new && return 1
+		says err 'host has not got new' && ! ship new < /dev/null &&
+		! ship ../new < image && ! ship new "$PWD/missing" < image || return
+		for transport in false true ./liar; do
+			! ship new < image || return
+		done
+		says err 'host has 1 bytes of new, [0-9]* were sent' || return
+		unset transport
+		[ "$(cat 'ship dir/new')" = old ] && [ "$(find 'ship dir' -name '.*')" = "" ] &&
+		ship new < image && cmp image 'ship dir/new' || return
+	done
+}
+
 check_reports()
 {
 	expect 0 fake "$ckpt" check $$ && says out 'can be checkpointed' && empty err &&
@@ -676,6 +985,9 @@ completion()
 	COMP_WORDS=(ckpt ve) COMP_CWORD=1 && _ckpt && [ "${COMPREPLY[*]}" = verify ] &&
 	COMP_WORDS=(ckpt save --ki) COMP_CWORD=2 && _ckpt && [ "${COMPREPLY[*]}" = --kill ] &&
 	COMP_WORDS=(ckpt save --tracker w) COMP_CWORD=3 && _ckpt && [ "${COMPREPLY[*]}" = write-protect ] &&
+	COMP_WORDS=(ckpt kill --wait $$) COMP_CWORD=3 && _ckpt && [[ " ${COMPREPLY[*]} " == *" $$ "* ]] &&
+	COMP_WORDS=(ckpt auto $$ --tracker a) COMP_CWORD=4 && _ckpt && [ "${COMPREPLY[*]}" = auto ] &&
+	COMP_WORDS=(ckpt restart --la) COMP_CWORD=2 && _ckpt && [ "${COMPREPLY[*]}" = --latest ] &&
 	COMP_WORDS=(ckpt check $$) COMP_CWORD=2 && _ckpt && [[ " ${COMPREPLY[*]} " == *" $$ "* ]]
 }
 
@@ -684,7 +996,7 @@ options_are_documented()
 {
 	local command option
 
-	for command in save restart check info verify merge; do
+	for command in save restart check info verify merge kill auto status; do
 		"$ckpt" $command --help > help
 		for option in $(grep -o -e '--[a-z-]*' help | sort -u); do
 			grep -q -e "$option" "$1" || { echo "# completion lacks $option"; return 1; }
@@ -710,7 +1022,7 @@ run()
 }
 
 echo "KTAP version 1"
-echo "1..36"
+echo "1..46"
 run "wrong usage is told, with status 2" usage_errors
 run "every command has a help text" help_texts
 run "output that cannot be written is a failure" full_stdout
@@ -731,6 +1043,16 @@ run "restart finds or is given the parents" restart_of_chain
 run "info shows the chain" info_shows_chain
 run "verify goes through the chain" verify_of_chain
 run "merge makes one full image of a chain" merge_makes_full_image
+run "restart --latest takes the newest image" restart_latest_takes_newest
+run "restart --latest falls back to what is undamaged" restart_latest_falls_back
+run "restart --latest trusts only the user's own images" restart_latest_trusts_nobody
+run "restart --latest removes what was being written" restart_latest_removes_stale_files
+run "restart --latest --all restarts each job" restart_latest_all
+run "kill sends SIGCKPT to who can take it" kill_requests
+run "kill --wait tells what has become of it" kill_tests
+run "auto sets up automatic checkpoints" auto_sets_up
+run "status shows them" status_shows
+run "the helper ships whole images or none" helper_ships_images
 run "check tells what prevents a checkpoint" check_reports
 run "restart ends with the status of the process" restart_passes_status
 run "restart fails with status 125, the report and what to do" restart_reports_failure

@@ -25,6 +25,9 @@ int command_check(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_verify(int argc, char **argv);
 int command_merge(int argc, char **argv);
+int command_kill(int argc, char **argv);
+int command_auto(int argc, char **argv);
+int command_status(int argc, char **argv);
 
 /* The help text of a command, and STATUS_OK */
 int show_help(const char *command);
@@ -45,8 +48,17 @@ int usage_hint(const char *command);
 /* A decimal number from @min to @max, or false */
 bool parse_number(const char *text, long min, long max, long *number);
 
-/* What the kernel needs when it has not got our system calls */
-void message_no_kernel(const char *call);
+/* "10m", "1.5h", "500ms", "30" for seconds: at least 1 ms, at most 2^32 s; or false */
+bool parse_duration(const char *text, uint64_t *ms);
+
+/* What the kernel needs when it has not got what is ours */
+void message_no_kernel(const char *what);
+
+#define PID_MAX_LIMIT	(4L << 20)
+
+/* "123 (name)" and "name", valid until the next call; "123" and "" if it is not there */
+const char *process_name(pid_t pid);
+const char *process_comm(pid_t pid);
 
 __attribute__((noreturn))
 void out_of_memory(void);
@@ -92,6 +104,9 @@ const char *format_bytes(uint64_t bytes);
 /* "12.3 ms" for 12345678 */
 const char *format_time(uint64_t ns);
 
+/* "500ms", "12.3s", "10m00s", "1h30m", "2d03h" */
+const char *format_duration(uint64_t ms);
+
 /* "2 pages" for 2 and "page" */
 const char *format_count(uint64_t count, const char *noun);
 
@@ -119,6 +134,9 @@ void json_s64(struct json *json, const char *key, int64_t value);
 void json_bool(struct json *json, const char *key, bool value);
 void json_stats(struct json *json, const struct ckpt_stats *stats);
 void json_report(struct json *json, const struct ckpt_report *report);
+
+/* The lines of a text as an array */
+void json_lines(struct json *json, const char *key, const char *lines);
 
 /* "EPERM" for EPERM */
 const char *error_name(int error);

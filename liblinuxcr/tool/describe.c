@@ -498,6 +498,7 @@ char *describe_record(const struct ckpt_record *record, const struct summary *su
 		struct ckpt_sigqueue sigqueue;
 		struct ckpt_restart_block restart_block;
 		struct ckpt_posix_timer timer;
+		struct ckpt_rec_auto rec_auto;
 		struct ckpt_mm mm;
 		struct ckpt_shmem shmem;
 		struct ckpt_files files;
@@ -536,6 +537,10 @@ char *describe_record(const struct ckpt_record *record, const struct summary *su
 	case CKPT_REC_PROCESS_USAGE:
 		return text("children %s user, %s system", format_time(p->process_usage.cutime),
 			    format_time(p->process_usage.cstime));
+	case CKPT_REC_AUTO:
+		return text("%s, %s", p->rec_auto.interval_ms || p->rec_auto.mtbf_s ?
+			    "at intervals" : "on request",
+			    format_count(p->rec_auto.nr_taken, "image"));
 	case CKPT_REC_SIGHAND:
 		return text("%s", format_count(count_handlers(&p->sighand), "handler"));
 	case CKPT_REC_SIGNALS:

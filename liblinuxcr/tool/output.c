@@ -64,6 +64,28 @@ const char *format_time(uint64_t ns)
 	return buffer;
 }
 
+const char *format_duration(uint64_t ms)
+{
+	const unsigned int seconds = ms / 1000 % 60, minutes = ms / 60000 % 60;
+	const uint64_t hours = ms / 3600000;
+	size_t size;
+	char *buffer = next_buffer(&size);
+
+	if (ms < 1000)
+		snprintf(buffer, size, "%" PRIu64 "ms", ms);
+	else if (ms < 60000)
+		snprintf(buffer, size, "%" PRIu64 ".%us", ms / 1000,
+			 (unsigned int)(ms % 1000 / 100));
+	else if (!hours)
+		snprintf(buffer, size, "%um%02us", minutes, seconds);
+	else if (hours < 24)
+		snprintf(buffer, size, "%uh%02um", (unsigned int)hours, minutes);
+	else
+		snprintf(buffer, size, "%" PRIu64 "d%02uh", hours / 24,
+			 (unsigned int)(hours % 24));
+	return buffer;
+}
+
 const char *format_count(uint64_t count, const char *noun)
 {
 	size_t size;
@@ -231,18 +253,22 @@ void json_stats(struct json *json, const struct ckpt_stats *stats)
 	json_end(json, '}');
 }
 
-/* The lines of the report as an array */
-void json_report(struct json *json, const struct ckpt_report *report)
+void json_lines(struct json *json, const char *key, const char *lines)
 {
-	char *text = strdup(ckpt_report_text(report));
+	char *text = strdup(lines);
 	char *line, *rest = text;
 
-	json_begin(json, "report", '[');
+	json_begin(json, key, '[');
 	while (text && (line = strsep(&rest, "\n")))
 		if (*line)
 			json_string(json, NULL, line);
 	json_end(json, ']');
 	free(text);
+}
+
+void json_report(struct json *json, const struct ckpt_report *report)
+{
+	json_lines(json, "report", ckpt_report_text(report));
 }
 
 const char *error_name(int error)

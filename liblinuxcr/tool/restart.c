@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "../src/internal.h"
 #include "ckpt.h"
 
 #define FD_MAX		0x7fffffffL
@@ -20,6 +21,10 @@ struct arguments {
 	const char *file;
 	const char **parents;
 	const char **parent_dirs;
+	bool latest;		/* file is a directory */
+	bool all;		/* this and what follows: in it */
+	const char *name;
+	long pid;		/* 0: any */
 	bool detach;
 	bool stats;
 	bool json;
@@ -31,6 +36,10 @@ enum {
 	OPTION_LEAVE_STOPPED,
 	OPTION_PARENT,
 	OPTION_PARENT_DIR,
+	OPTION_LATEST,
+	OPTION_ALL,
+	OPTION_NAME,
+	OPTION_PID,
 	OPTION_STATS,
 	OPTION_JSON,
 };
@@ -42,6 +51,10 @@ static const struct option options[] = {
 	{ "leave-stopped",	no_argument,		NULL, OPTION_LEAVE_STOPPED },
 	{ "parent",		required_argument,	NULL, OPTION_PARENT },
 	{ "parent-dir",		required_argument,	NULL, OPTION_PARENT_DIR },
+	{ "latest",		no_argument,		NULL, OPTION_LATEST },
+	{ "all",		no_argument,		NULL, OPTION_ALL },
+	{ "name",		required_argument,	NULL, OPTION_NAME },
+	{ "pid",		required_argument,	NULL, OPTION_PID },
 	{ "stats",		no_argument,		NULL, OPTION_STATS },
 	{ "json",		no_argument,		NULL, OPTION_JSON },
 	{ "help",		no_argument,		NULL, 'h' },
@@ -95,10 +108,26 @@ static bool add_inherited_fd(struct arguments *args, char *text)
 	return true;
 }
 
+/* Options that make no sense together; NULL if there is none */
+static const char *wrong_options(const struct arguments *args)
+{
+	if (args->parents && args->parent_dirs)
+		return "--parent and --parent-dir exclude each other";
+	if (args->latest && args->parents)
+		return "--latest looks for parents itself, or in --parent-dir";
+	if (!args->latest && (args->all || args->name || args->pid))
+		return "--all, --name and --pid need --latest";
+	if (strcmp(args->file, "-"))
+		return NULL;
+	if (args->latest)
+		return "--latest needs a directory";
+	return args->parent_dirs ? "FILE \"-\" needs --parent, not --parent-dir" : NULL;
+}
+
 /* Returns -1, or an exit status where there is nothing more to do. */
 static int parse_arguments(struct arguments *args, int argc, char **argv)
 {
-	const char *command = argv[0];
+	const char *command = argv[0], *wrong;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "dh", options, NULL)) >= 0) {
@@ -122,6 +151,20 @@ static int parse_arguments(struct arguments *args, int argc, char **argv)
 		case OPTION_PARENT_DIR:
 			args->parent_dirs = add_string(args->parent_dirs, optarg);
 			break;
+		case OPTION_LATEST:
+			args->latest = true;
+			break;
+		case OPTION_ALL:
+			args->all = true;
+			args->detach = true;
+			break;
+		case OPTION_NAME:
+			args->name = optarg;
+			break;
+		case OPTION_PID:
+			if (!parse_number(optarg, 1, PID_MAX_LIMIT, &args->pid))
+				return usage_error(command, "bad process ID \"%s\"", optarg);
+			break;
 		case OPTION_STATS:
 			args->stats = true;
 			break;
@@ -138,10 +181,9 @@ static int parse_arguments(struct arguments *args, int argc, char **argv)
 		return usage_error(command, argc - optind < 1 ?
 				   "too few arguments" : "too many arguments");
 	args->file = argv[optind];
-	if (args->parents && args->parent_dirs)
-		return usage_error(command, "--parent and --parent-dir exclude each other");
-	if (args->parent_dirs && !strcmp(args->file, "-"))
-		return usage_error(command, "FILE \"-\" needs --parent, not --parent-dir");
+	wrong = wrong_options(args);
+	if (wrong)
+		return usage_error(command, "%s", wrong);
 	args->opts.parent_dirs = args->parent_dirs;
 	return -1;
 }
@@ -186,40 +228,38 @@ static bool open_parents(struct arguments *args)
 	return true;
 }
 
-/* From a file, so that its parents can be looked for, unless they were named */
+/* From a file, so that its parents can be looked for, unless they are known */
 static pid_t restart_image(const struct arguments *args, int fd)
 {
 	struct stat st;
 
-	if (args->parents || !strcmp(args->file, "-") || fstat(fd, &st) ||
+	if (args->latest || args->parents || !strcmp(args->file, "-") || fstat(fd, &st) ||
 	    !S_ISREG(st.st_mode))
 		return ckpt_restart(fd, &args->opts);
 	return ckpt_restart_file(args->file, &args->opts);
 }
 
-static void print_json(FILE *out, const struct arguments *args, pid_t pid, int error)
+static void print_json(struct json *json, const struct arguments *args, pid_t pid, int error)
 {
-	struct json json = { .out = out };
-
-	json_begin(&json, NULL, '{');
-	json_string(&json, "file", args->file);
-	json_bool(&json, "restarted", !error);
+	json_begin(json, NULL, '{');
+	json_string(json, "file", args->file);
+	json_bool(json, "restarted", !error);
 	if (error) {
-		json_string(&json, "error", error_name(error));
-		json_string(&json, "message", strerror(error));
+		json_string(json, "error", error_name(error));
+		json_string(json, "message", strerror(error));
 	} else {
-		json_s64(&json, "pid", pid);
+		json_s64(json, "pid", pid);
 	}
-	json_report(&json, args->opts.report);
-	json_stats(&json, ckpt_report_stats(args->opts.report));
-	json_end(&json, '}');
-	fflush(out);
+	json_report(json, args->opts.report);
+	json_stats(json, ckpt_report_stats(args->opts.report));
+	json_end(json, '}');
+	fflush(json->out);
 }
 
 static void print_failure(const struct arguments *args, int error)
 {
 	if (error == ENOSYS) {
-		message_no_kernel("restart");
+		message_no_kernel("restart(2)");
 		return;
 	}
 	message("cannot restart %s: %s", args->file, strerror(error));
@@ -365,35 +405,29 @@ static int wait_for(pid_t pid, const sigset_t *signals, bool begins_stopped)
 	}
 }
 
-static int restart(struct arguments *args)
+/* Make the process. Says what fails, and returns -1 then. */
+static pid_t launch(const struct arguments *args, struct json *json, int fd, sigset_t *signals)
 {
-	FILE *json_out = args->detach ? stdout : stderr;
-	sigset_t signals;
-	int fd, error;
 	pid_t pid;
+	int error;
 
-	fd = open_image(args->file);
-	if (fd < 0) {
-		message("cannot open %s: %s", args->file, strerror(errno));
-		return STATUS_RESTART;
-	}
-	if (!open_parents(args))
-		return STATUS_RESTART;
 	/* Before there is anything that a signal could be meant for. */
 	if (!args->detach)
-		block_signals(&signals);
+		block_signals(signals);
 	pid = restart_image(args, fd);
 	error = pid < 0 ? errno : 0;
-	close(fd);
-
 	if (args->json)
-		print_json(json_out, args, pid, error);
-	if (error) {
+		print_json(json, args, pid, error);
+	if (error)
 		print_failure(args, error);
-		return STATUS_RESTART;
-	}
-	if (args->stats)
+	else if (args->stats)
 		print_stats(args, pid);
+	return pid;
+}
+
+/* What is left to do for it; returns an exit status. */
+static int attend(const struct arguments *args, pid_t pid, const sigset_t *signals)
+{
 	if (args->detach) {
 		if (!args->json)
 			printf("%d\n", (int)pid);
@@ -403,7 +437,180 @@ static int restart(struct arguments *args)
 		message("process %d is stopped; \"kill -CONT %d\" lets it go on",
 			(int)pid, (int)pid);
 	release_standard_fds();
-	return wait_for(pid, &signals, args->opts.flags & CKPT_RESTART_LEAVE_STOPPED);
+	return wait_for(pid, signals, args->opts.flags & CKPT_RESTART_LEAVE_STOPPED);
+}
+
+static int restart(struct arguments *args)
+{
+	struct json json = { .out = args->detach ? stdout : stderr };
+	sigset_t signals;
+	pid_t pid;
+	int fd;
+
+	fd = open_image(args->file);
+	if (fd < 0) {
+		message("cannot open %s: %s", args->file, strerror(errno));
+		return STATUS_RESTART;
+	}
+	if (!open_parents(args))
+		return STATUS_RESTART;
+	pid = launch(args, &json, fd, &signals);
+	close(fd);
+	return pid < 0 ? STATUS_RESTART : attend(args, pid, &signals);
+}
+
+/* ---- --latest ---- */
+
+static void pass_over(const char *path, const char *why)
+{
+	message("passed over %s: %s", path, why);
+}
+
+static bool is_wanted(const struct arguments *args, const struct lcr_job_image *image)
+{
+	const char *comm = (const char *)image->header.comm;
+
+	if (args->pid && args->pid != (long)image->pid)
+		return false;
+	/* Names of processes are cut off. */
+	return !args->name || !strncmp(args->name, comm, sizeof(image->header.comm) - 1);
+}
+
+/*
+ * Jobs that are restarted together have no terminal: they get /dev/null in its place,
+ * and ckpt goes on to use what it was given.
+ */
+static void give_null_fds(void)
+{
+	const int out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	const int err = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	FILE *new_out = out < 0 ? NULL : fdopen(out, "w");
+	FILE *new_err = err < 0 ? NULL : fdopen(err, "w");
+
+	if (new_out)
+		stdout = new_out;
+	if (new_err) {
+		setvbuf(new_err, NULL, _IONBF, 0);
+		stderr = new_err;
+	}
+	release_standard_fds();
+}
+
+/* From the newest image of a chain, all of which is open */
+static pid_t launch_chain(struct arguments *args, struct json *json,
+			  const struct ckpt_chain *chain, sigset_t *signals)
+{
+	const struct ckpt_chain_image *image = ckpt_chain_image(chain, 0), *parent;
+	int *fds = NULL;
+	size_t i;
+	pid_t pid;
+
+	for (i = 0; (parent = ckpt_chain_image(chain, i + 1)); i++) {
+		fds = checked_realloc(fds, i + 1, sizeof(*fds));
+		fds[i] = parent->fd;
+	}
+	args->file = image->path;
+	args->opts.parent_fds = fds;
+	args->opts.nr_parent_fds = i;
+	pid = launch(args, json, image->fd, signals);
+	args->opts.parent_fds = NULL;
+	free(fds);
+	return pid;
+}
+
+/* The job that the image is the newest of; -1 if there is none then */
+static pid_t launch_job(struct arguments *args, struct json *json, const struct lcr_jobs *jobs,
+			size_t i, sigset_t *signals)
+{
+	struct ckpt_chain *chain = lcr_jobs_chain(jobs, i, args->parent_dirs);
+	const struct lcr_job_image *image = &jobs->images[i];
+	pid_t pid;
+
+	if (!chain) {
+		message("cannot restart process %u (%s):"
+			" it has no image that is complete and undamaged",
+			image->pid, (const char *)image->header.comm);
+		return -1;
+	}
+	pid = launch_chain(args, json, chain, signals);
+	ckpt_chain_close(chain);
+	return pid;
+}
+
+/* Each job; returns an exit status. */
+static int restart_all(struct arguments *args, const struct lcr_jobs *jobs)
+{
+	struct json json = { };
+	int status = STATUS_OK;
+	size_t i;
+	pid_t pid;
+
+	give_null_fds();
+	json.out = stdout;
+	if (args->json)
+		json_begin(&json, NULL, '[');
+	for (i = 0; i < jobs->nr_images; i++) {
+		if (!jobs->images[i].newest || !is_wanted(args, &jobs->images[i]))
+			continue;
+		pid = launch_job(args, &json, jobs, i, NULL);
+		if (pid < 0)
+			status = STATUS_RESTART;
+		else
+			attend(args, pid, NULL);
+	}
+	if (args->json)
+		json_end(&json, ']');
+	return status;
+}
+
+/* The newest of the jobs that are wanted: -1 if there is none */
+static ssize_t choose_job(const struct arguments *args, const struct lcr_jobs *jobs)
+{
+	size_t i, others = 0;
+	ssize_t chosen = -1;
+
+	for (i = 0; i < jobs->nr_images; i++) {
+		if (!jobs->images[i].newest || !is_wanted(args, &jobs->images[i]))
+			continue;
+		if (chosen < 0)
+			chosen = i;
+		else
+			others++;
+	}
+	if (others)
+		message("the newest job is process %u (%s);"
+			" for the %s in %s there are --all, --name and --pid",
+			jobs->images[chosen].pid,
+			(const char *)jobs->images[chosen].header.comm,
+			format_count(others, "other"), args->file);
+	return chosen;
+}
+
+static int restart_latest(struct arguments *args)
+{
+	struct json json = { .out = args->detach ? stdout : stderr };
+	struct lcr_jobs jobs;
+	sigset_t signals;
+	pid_t pid = -1;
+	ssize_t i;
+	int status;
+
+	if (lcr_jobs_read(&jobs, args->file, pass_over)) {
+		message("cannot read %s: %s", args->file, strerror(errno));
+		return STATUS_RESTART;
+	}
+	if (args->all) {
+		status = restart_all(args, &jobs);
+		lcr_jobs_free(&jobs);
+		return status;
+	}
+	i = choose_job(args, &jobs);
+	if (i >= 0)
+		pid = launch_job(args, &json, &jobs, i, &signals);
+	else
+		message("there is no image in %s to restart a job from", args->file);
+	lcr_jobs_free(&jobs);
+	return pid < 0 ? STATUS_RESTART : attend(args, pid, &signals);
 }
 
 int command_restart(int argc, char **argv)
@@ -416,7 +623,7 @@ int command_restart(int argc, char **argv)
 		args.opts.report = ckpt_report_new(0);
 		if (!args.opts.report)
 			out_of_memory();
-		status = restart(&args);
+		status = args.latest ? restart_latest(&args) : restart(&args);
 	}
 	ckpt_report_free(args.opts.report);
 	free((int *)args.opts.parent_fds);

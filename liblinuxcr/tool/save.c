@@ -13,7 +13,6 @@
 #include "../src/internal.h"
 #include "ckpt.h"
 
-#define PID_MAX_LIMIT	(4L << 20)
 #define FD_MAX		0x7fffffffL
 #define TIMEOUT_MAX	1e6
 #define CHAIN_MAX	65536		/* what restart(2) takes */
@@ -57,13 +56,6 @@ struct plan {
 	bool incremental;
 	char *reason;
 	size_t removed;
-};
-
-static const char * const tracker_names[] = {
-	[CKPT_TRACKER_OFF]		= "off",
-	[CKPT_TRACKER_NONE]		= "none",
-	[CKPT_TRACKER_SHADOW]		= "shadow",
-	[CKPT_TRACKER_WRITE_PROTECT]	= "write-protect",
 };
 
 enum {
@@ -135,28 +127,6 @@ static const char *advice(int error)
 	return NULL;
 }
 
-/* "123 (name)" */
-static const char *process_name(pid_t pid)
-{
-	static char text[64];
-	char path[32], comm[32] = "";
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-	file = fopen(path, "re");
-	if (file) {
-		if (!fgets(comm, sizeof(comm), file))
-			comm[0] = '\0';
-		comm[strcspn(comm, "\n")] = '\0';
-		fclose(file);
-	}
-	if (*comm)
-		snprintf(text, sizeof(text), "%d (%s)", (int)pid, comm);
-	else
-		snprintf(text, sizeof(text), "%d", (int)pid);
-	return text;
-}
-
 static bool add_external_fd(struct arguments *args, const char *text)
 {
 	long fd;
@@ -186,12 +156,12 @@ static bool set_timeout(struct arguments *args, const char *text)
 
 static bool set_tracker(struct arguments *args, const char *text)
 {
-	uint32_t i;
+	int tracker = lcr_tracker(text);
 
-	for (i = CKPT_TRACKER_NONE; i <= CKPT_TRACKER_WRITE_PROTECT; i++)
-		if (!strcmp(text, tracker_names[i]))
-			args->tracker = i;
-	return args->tracker != CKPT_TRACKER_OFF;
+	if (tracker <= 0)
+		return false;
+	args->tracker = tracker;
+	return true;
 }
 
 /* f218235b-76e3-45df-99d5-719461e75751 */
@@ -322,7 +292,7 @@ static void json_plan(struct json *json, const struct plan *plan)
 		json_string(json, "parent_uuid", format_uuid(plan->parent_uuid));
 	else if (plan->reason)
 		json_string(json, "full_reason", plan->reason);
-	json_string(json, "tracker", tracker_names[plan->tracker]);
+	json_string(json, "tracker", lcr_tracker_names[plan->tracker]);
 	if (plan->image) {
 		json_string(json, "image", plan->image);
 		json_image(json, plan->image);
@@ -354,7 +324,7 @@ static void print_json(FILE *out, const struct arguments *args, const struct pla
 static void print_failure(const struct arguments *args, int error)
 {
 	if (error == ENOSYS) {
-		message_no_kernel("checkpoint");
+		message_no_kernel("checkpoint(2)");
 		return;
 	}
 	message("cannot %s process %s: %s", args->file ? "save" : "check",
@@ -562,7 +532,7 @@ static void print_plan(const struct plan *plan)
 	/* The increments that follow need not say so again. */
 	if (plan->fell_back && !plan->incremental)
 		message("this kernel cannot track by %s: tracking by %s",
-			tracker_names[CKPT_TRACKER_SHADOW], tracker_names[plan->tracker]);
+			lcr_tracker_names[CKPT_TRACKER_SHADOW], lcr_tracker_names[plan->tracker]);
 }
 
 /* Returns an exit status. */

@@ -44,12 +44,12 @@ int usage_error(const char *command, const char *format, ...)
 	return usage_hint(command);
 }
 
-void message_no_kernel(const char *call)
+void message_no_kernel(const char *what)
 {
 	struct utsname name;
 
-	message("this kernel (%s) has no %s(2): boot one with linux-cr and CONFIG_CKPT=y",
-		uname(&name) ? "?" : name.release, call);
+	message("this kernel (%s) has no %s: boot one with linux-cr and CONFIG_CKPT=y",
+		uname(&name) ? "?" : name.release, what);
 }
 
 bool parse_number(const char *text, long min, long max, long *number)
@@ -59,6 +59,65 @@ bool parse_number(const char *text, long min, long max, long *number)
 	errno = 0;
 	*number = strtol(text, &end, 10);
 	return !errno && end != text && !*end && *number >= min && *number <= max;
+}
+
+bool parse_duration(const char *text, uint64_t *ms)
+{
+	static const struct {
+		const char *name;
+		double ms;
+	} units[] = {
+		{ "ms", 1 }, { "", 1000 }, { "s", 1000 }, { "m", 60e3 }, { "h", 3600e3 },
+		{ "d", 24 * 3600e3 },
+	};
+	double value;
+	char *end;
+	size_t i;
+
+	/* Not what strtod() takes beyond that: signs, infinity, hexadecimal numbers */
+	if (strspn(text, "0123456789.") == 0 || strpbrk(text, "xXeE"))
+		return false;
+	value = strtod(text, &end);
+	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strcmp(end, units[i].name))
+			continue;
+		value *= units[i].ms;
+		if (end == text || !(value >= 1 && value <= UINT32_MAX * 1000.0))
+			return false;
+		*ms = value + 0.5;
+		return true;
+	}
+	return false;
+}
+
+const char *process_name(pid_t pid)
+{
+	static char text[64];
+	const char *comm = process_comm(pid);
+
+	if (*comm)
+		snprintf(text, sizeof(text), "%d (%s)", (int)pid, comm);
+	else
+		snprintf(text, sizeof(text), "%d", (int)pid);
+	return text;
+}
+
+const char *process_comm(pid_t pid)
+{
+	static char comm[32];
+	char path[32];
+	FILE *file;
+
+	comm[0] = '\0';
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	file = fopen(path, "re");
+	if (file) {
+		if (!fgets(comm, sizeof(comm), file))
+			comm[0] = '\0';
+		comm[strcspn(comm, "\n")] = '\0';
+		fclose(file);
+	}
+	return comm;
 }
 
 void out_of_memory(void)

@@ -263,4 +263,5 @@ def main():
         bench(name, args.rounds, args.seconds)
 
 
-main()
+if __name__ == "__main__":
+    main()
