@@ -66,7 +66,7 @@ last_time()
 # plug was pulled on has taken some time, too.
 longest()
 {
-	awk '$1 == "at" && $5 == "running" && !since { since = $2 }
+	awk '$1 == "at" && $5 == "running" && !since { since = now ? now : $2 }
 	     $1 == "at" && $5 != "running" { since = 0 }
 	     $1 == "at" && $4 > max { max = $4 }
 	     $1 == "at" { now = $2 }
