@@ -820,8 +820,9 @@ TEST_F(autockpt, failures_are_put_off)
 	failed = auto_value(self->v.pid, "failed");
 	EXPECT_LT(3, failed);
 	EXPECT_GT(9, failed);
-	EXPECT_EQ(failed, auto_value(self->v.pid, "failures_in_a_row"));
-	EXPECT_LT(300, auto_value(self->v.pid, "next_ms"));
+	EXPECT_LE(failed, auto_value(self->v.pid, "failures_in_a_row"));
+	/* At the beginning of a pause, three times as long as the interval. */
+	EXPECT_TRUE(WAIT_FOR(auto_value(self->v.pid, "next_ms") > 300));
 	/* The place is there again. */
 	ASSERT_EQ(0, auto_set(self->v.pid, "pattern=%s/%%n", self->v.dir));
 	ASSERT_TRUE(WAIT_IMAGES(self->v.pid, 1));
