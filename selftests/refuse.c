@@ -35,6 +35,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <sys/xattr.h>
 
 #include "ckpt_test.h"
 
@@ -638,6 +639,26 @@ REFUSED(asynchronous_io, "aio")
 	victim_ready();
 	V_EQUAL(0, syscall(__NR_io_getevents, ctx, 0, 1, &event, &now));
 	V_SYS(syscall(__NR_io_destroy, ctx));
+}
+
+REFUSED(memfd_with_an_access_control_list, "fd 77", "access control list")
+{
+	/* struct posix_acl_xattr_header and its entries: tag, permissions, ID */
+	static const struct {
+		uint32_t version;
+		struct {
+			uint16_t tag, perm;
+			uint32_t id;
+		} entry[5];
+	} acl = { 2, { { 1, 6, -1 }, { 2, 4, 4711 }, { 4, 0, -1 }, { 16, 4, -1 }, { 32, 0, -1 } } };
+	char seen[sizeof(acl)];
+	int fd = as_77(memfd_create("acl", 0));
+
+	if (fsetxattr(fd, "system.posix_acl_access", &acl, sizeof(acl), 0))
+		victim_lacks();
+	victim_ready();
+	V_EQUAL(sizeof(acl), fgetxattr(fd, "system.posix_acl_access", seen, sizeof(seen)));
+	V_CHECK(!memcmp(&acl, seen, sizeof(acl)));
 }
 
 /* word 1: descriptor of the test's memfd, word 2: the test's pid */

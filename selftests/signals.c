@@ -428,6 +428,51 @@ SURVIVES(signals, registers_of_the_interrupted_code_come_back_from_a_handler)
 	V_EQUAL(want, seen);
 }
 
+#ifdef __x86_64__
+
+/* What a frame said of an exception: its address, number and error code */
+static volatile greg_t fault[3];
+static char *fault_page;
+
+static void note_fault(int sig, siginfo_t *info, void *ucontext)
+{
+	const greg_t *regs = ((ucontext_t *)ucontext)->uc_mcontext.gregs;
+
+	fault[0] = regs[REG_CR2];
+	fault[1] = regs[REG_TRAPNO];
+	fault[2] = regs[REG_ERR];
+	if (sig == SIGSEGV)
+		mprotect(fault_page, 4096, PROT_READ | PROT_WRITE);
+}
+
+/*
+ * It stands in the frame of every signal after it.  That of the exception itself is
+ * one if the checkpoint came between the two.
+ */
+SURVIVES(signals, the_last_exception_stays_known)
+{
+	struct sigaction act = { .sa_sigaction = note_fault, .sa_flags = SA_SIGINFO };
+
+	fault_page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	V_CHECK(fault_page != MAP_FAILED);
+	V_SYS(sigaction(SIGSEGV, &act, NULL));
+	V_SYS(sigaction(SIGUSR1, &act, NULL));
+	((volatile char *)fault_page)[100] = 'x';
+	V_EQUAL(fault_page + 100, fault[0]);
+	/* A page fault; by a write from user mode */
+	V_EQUAL(14, fault[1]);
+	V_EQUAL(6, fault[2] & 6);
+
+	victim_ready();
+	memset((void *)fault, 0, sizeof(fault));
+	V_SYS(raise(SIGUSR1));
+	V_EQUAL(fault_page + 100, fault[0]);
+	V_EQUAL(14, fault[1]);
+	V_EQUAL(6, fault[2] & 6);
+}
+
+#endif
+
 /* ---- a mask for the time of a system call ---- */
 
 /*

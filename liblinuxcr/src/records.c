@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1
 /* The types of records this library knows. */
+#include <stddef.h>
+
 #include <linux/checkpoint_image.h>
 
 #include "internal.h"
@@ -21,7 +23,7 @@ static const struct lcr_record_type types[] = {
 	RECORD(PROCESS_USAGE,	sizeof(struct ckpt_process_usage)),
 	RECORD(AUTO,		sizeof(struct ckpt_rec_auto)),
 	RECORD(SIGHAND,		sizeof(struct ckpt_sighand)),
-	RECORD(SIGNALS,		sizeof(struct ckpt_signals)),
+	RECORD(SIGNALS,		offsetof(struct ckpt_signals, fault_addr)),
 	RECORD(SIGQUEUE,	sizeof(struct ckpt_sigqueue)),
 	RECORD(RESTART_BLOCK,	sizeof(struct ckpt_restart_block)),
 	RECORD(ITIMERS,		sizeof(struct ckpt_itimers)),
