@@ -25,7 +25,7 @@ all: kernel tools images
 # Debian packages ------------------------------------------------------------
 
 host_packages := autoconf automake bc bison bsdextrautils build-essential \
-	ca-certificates cpio debian-archive-keyring e2fsprogs fakeroot flex git \
+	ca-certificates cpio debian-archive-keyring dwarves e2fsprogs fakeroot flex git \
 	kmod libelf-dev libncurses-dev libssl-dev libxxhash-dev linux-source-6.12 \
 	mmdebstrap pkg-config python3 qemu-system-x86 rsync sparse uidmap xz-utils
 
@@ -106,7 +106,7 @@ tools-image: tools
 
 # Using it -------------------------------------------------------------------
 
-.PHONY: demo check check-debug check-mm check-plants check-patches bench shell
+.PHONY: demo check check-debug check-mm check-plants check-patches audit bench shell
 demo: all
 	@selftests/demo/demo
 
@@ -123,6 +123,10 @@ check-plants: all
 
 check-patches: source
 	@kernel-config/check-patches
+
+# Is every field of the structures that the series saves accounted for?
+audit: source
+	@kernel-config/audit/run
 
 # The kernel's own tests of mm, with the series and without
 check-mm: kernel-mm kernel-mm-stock tools images
