@@ -79,6 +79,7 @@ const struct ckpt_stats *ckpt_report_stats(const struct ckpt_report *report);
 #define CKPT_LEAVE_STOPPED	(UINT64_C(1) << 1) /* stop it afterwards */
 #define CKPT_KILL		(UINT64_C(1) << 2) /* kill it afterwards */
 #define CKPT_INCREMENTAL	(UINT64_C(1) << 3) /* only what has changed since the parent */
+#define CKPT_SINGLE		(UINT64_C(1) << 4) /* the process without its descendants */
 
 /*
  * ckpt_options.tracker: how the kernel finds out what is written to after the
@@ -91,8 +92,8 @@ const struct ckpt_stats *ckpt_report_stats(const struct ckpt_report *report);
 
 struct ckpt_options {
 	size_t size;		/* sizeof(struct ckpt_options) */
-	uint64_t flags;		/* CKPT_LEAVE_STOPPED, CKPT_KILL, CKPT_INCREMENTAL */
-	uint64_t timeout_ns;	/* to wait for it to stop; 0: 10 seconds */
+	uint64_t flags;		/* the ones above; ckpt_check(): CKPT_SINGLE */
+	uint64_t timeout_ns;	/* to wait for them to stop; 0: 10 seconds */
 	const int *external_fds; /* its descriptors a restarter will provide */
 	size_t nr_external_fds;	/* at most 1024 */
 	struct ckpt_report *report; /* or NULL */
@@ -102,9 +103,10 @@ struct ckpt_options {
 };
 
 /*
- * Write an image of process pid (0: the caller) to fd, beginning at its file
- * position. opts may be NULL. Returns 0; in a restarted process that had
- * called it for itself, 1. With CKPT_INCREMENTAL, ESTALE: a full image is needed.
+ * Write an image of process pid (0: the caller) and all its descendants to fd,
+ * beginning at its file position. opts may be NULL. Returns 0; in a restarted process
+ * that had called it for itself, 1. With CKPT_INCREMENTAL, ESTALE: a full image is
+ * needed. CKPT_LEAVE_STOPPED and CKPT_KILL are about all of them.
  */
 int ckpt_checkpoint(pid_t pid, int fd, const struct ckpt_options *opts);
 
@@ -168,15 +170,16 @@ pid_t ckpt_restart_file(const char *path, const struct ckpt_restart_options *opt
 #define CKPT_REQUEST_FULL	(1U << 0) /* a full image, whatever the settings say */
 #define CKPT_REQUEST_INCREMENTAL (1U << 1) /* an increment, if there is a last image */
 #define CKPT_REQUEST_EXIT	(1U << 2) /* kill the process once the image is safe */
-#define CKPT_REQUEST_TREE	(1U << 3) /* with its descendants */
+#define CKPT_REQUEST_TREE	(1U << 3) /* with its descendants, as without this */
+#define CKPT_REQUEST_SINGLE	(1U << 4) /* without its descendants */
 
 /*
  * Request a checkpoint of process pid (0: the caller) by SIGCKPT. Returns 0 when the
  * request has been made; what becomes of it ckpt_auto_read() says. -1: EINVAL for a
- * negative pid, an unknown flag, or FULL together with INCREMENTAL; EPERM if the caller
- * may not send it signals, or kernel.checkpoint_signal forbids this one; ESRCH; EAGAIN
- * without memory. The signal is not sent where the kernel has no SIGCKPT: there it
- * would kill.
+ * negative pid, an unknown flag, FULL together with INCREMENTAL, or TREE together with
+ * SINGLE; EPERM if the caller may not send it signals, or kernel.checkpoint_signal
+ * forbids this one; ESRCH; EAGAIN without memory. The signal is not sent where the
+ * kernel has no SIGCKPT: there it would kill.
  */
 int ckpt_request(pid_t pid, unsigned int flags);
 

@@ -23,15 +23,16 @@ _ckpt()
 		return
 	fi
 	case $command in
-	save)	 options="--leave-stopped --kill --external-fd --timeout --incremental
+	save)	 options="--single --leave-stopped --kill --external-fd --timeout --incremental
 			--tracker --full-every --keep --parent --stats --json --help" ;;
 	restart) options="--detach --inherit-fd --host-clocks --leave-stopped --parent-dir
 			--parent --latest --all --name --pid --stats --json --help" ;;
-	check)	 options="--external-fd --timeout --json --help" ;;
+	check)	 options="--single --external-fd --timeout --json --help" ;;
 	info)	 options="--records --parent-dir --json --help" ;;
 	verify)	 options="--quiet --parent-dir --json --help" ;;
 	merge)	 options="--output --parent-dir --json --help" ;;
-	kill)	 options="--full --incremental --exit --tree --wait --timeout --json --help" ;;
+	kill)	 options="--full --incremental --exit --tree --single --wait --timeout --json
+			--help" ;;
 	auto)	 options="--every --mtbf --off --full-every --keep --tracker --across-exec
 			--remove-at-exit --pattern --dir --help" ;;
 	status)	 options="--json --watch --help" ;;

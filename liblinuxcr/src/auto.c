@@ -21,6 +21,7 @@ _Static_assert(CKPT_REQUEST_FULL == CHECKPOINT_SIGNAL_FULL, "flag");
 _Static_assert(CKPT_REQUEST_INCREMENTAL == CHECKPOINT_SIGNAL_INCREMENTAL, "flag");
 _Static_assert(CKPT_REQUEST_EXIT == CHECKPOINT_SIGNAL_EXIT, "flag");
 _Static_assert(CKPT_REQUEST_TREE == CHECKPOINT_SIGNAL_TREE, "flag");
+_Static_assert(CKPT_REQUEST_SINGLE == CHECKPOINT_SIGNAL_SINGLE, "flag");
 
 /* The first published sizes */
 #define AUTO_OPTIONS_SIZE_VER0	56

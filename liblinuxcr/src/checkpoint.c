@@ -13,6 +13,7 @@
 _Static_assert(CKPT_LEAVE_STOPPED == CHECKPOINT_LEAVE_STOPPED, "flag");
 _Static_assert(CKPT_KILL == CHECKPOINT_KILL, "flag");
 _Static_assert(CKPT_INCREMENTAL == CHECKPOINT_INCREMENTAL, "flag");
+_Static_assert(CKPT_SINGLE == CHECKPOINT_SINGLE, "flag");
 _Static_assert(CKPT_TRACKER_OFF == CHECKPOINT_TRACKER_OFF, "tracker");
 _Static_assert(CKPT_TRACKER_NONE == CHECKPOINT_TRACKER_NONE, "tracker");
 _Static_assert(CKPT_TRACKER_SHADOW == CHECKPOINT_TRACKER_SHADOW, "tracker");
@@ -124,13 +125,13 @@ static int checkpoint(pid_t pid, int fd, uint64_t known_flags, uint64_t add_flag
 
 int ckpt_checkpoint(pid_t pid, int fd, const struct ckpt_options *opts)
 {
-	return checkpoint(pid, fd, CKPT_LEAVE_STOPPED | CKPT_KILL | CKPT_INCREMENTAL, 0,
-			  opts);
+	return checkpoint(pid, fd, CKPT_LEAVE_STOPPED | CKPT_KILL | CKPT_INCREMENTAL |
+			  CKPT_SINGLE, 0, opts);
 }
 
 int ckpt_check(pid_t pid, const struct ckpt_options *opts)
 {
-	return checkpoint(pid, -1, 0, CHECKPOINT_CHECK, opts);
+	return checkpoint(pid, -1, CKPT_SINGLE, CHECKPOINT_CHECK, opts);
 }
 
 static pid_t restart(int fd, const struct ckpt_restart_options *opts)

@@ -80,6 +80,8 @@ static unsigned int flags_of(uint32_t value)
 	/* Of two requests that became one */
 	if (flags & CHECKPOINT_SIGNAL_FULL)
 		flags &= ~CHECKPOINT_SIGNAL_INCREMENTAL;
+	if (flags & CHECKPOINT_SIGNAL_TREE)
+		flags &= ~(CHECKPOINT_SIGNAL_TREE | CHECKPOINT_SIGNAL_SINGLE);
 	return flags;
 }
 
@@ -120,6 +122,9 @@ static void handle_signal(int sig, siginfo_t *info, void *context)
 
 	(void)sig;
 	(void)context;
+	/* So that one who wants the process alone does not speak for the others */
+	if (!(flags & CHECKPOINT_SIGNAL_SINGLE))
+		flags |= CHECKPOINT_SIGNAL_TREE;
 	do {
 		new = old | WANTED | (flags << FLAGS_SHIFT & FLAGS);
 		if (!(old & (SECTIONS | OWNED)))

@@ -69,7 +69,8 @@ const char *lcr_auto_state(uint32_t state);
 static inline bool lcr_request_flags_valid(unsigned int flags)
 {
 	return !(flags & ~CHECKPOINT_SIGNAL_FLAGS) &&
-	       (~flags & (CKPT_REQUEST_FULL | CKPT_REQUEST_INCREMENTAL));
+	       (~flags & (CKPT_REQUEST_FULL | CKPT_REQUEST_INCREMENTAL)) &&
+	       (~flags & (CKPT_REQUEST_TREE | CKPT_REQUEST_SINGLE));
 }
 
 /* pages.c */
@@ -237,12 +238,12 @@ int lcr_sync_dir(int dir_fd, int fd);
  * @link:	a symbolic link that is to point to it; NULL if there is none
  * @temp:	the temporary name in it; NULL while the file has none
  * @fd:		where the image is written to
- * @pidfd:	the process, with CKPT_KILL; else -1
+ * @pidfd:	the root process, with CKPT_KILL; else -1
  * @was_stopped: it had been stopped before
- * @stopped:	the checkpoint stops it, or has done so
+ * @stopped:	the checkpoint stops it, with its descendants, or has done so
  *
- * A process that is to be killed only is when its image is on stable storage:
- * until then the checkpoint leaves it stopped.
+ * Processes that are to be killed only are when their image is on stable storage:
+ * until then the checkpoint leaves them stopped.
  */
 struct lcr_save {
 	char *dir;
@@ -270,6 +271,21 @@ int lcr_save_checkpoint(struct lcr_save *save, pid_t pid,
 int lcr_save_rewind(struct lcr_save *save);
 int lcr_save_commit(struct lcr_save *save);
 void lcr_save_discard(struct lcr_save *save);
+
+/* tree.c */
+
+/* The letter of its state in /proc/PID/stat, and its parent; 0 if there is none */
+char lcr_process_state(pid_t pid, pid_t *ppid);
+
+/*
+ * Kill the root process and its descendants in the image in @fd, by which they have been
+ * stopped, and wait until they have ended. -1 if the root cannot be killed. If the image
+ * cannot be read it is about the root only.
+ */
+int lcr_kill_tree(int fd, int root_pidfd);
+
+/* Likewise, let those go on that had not been stopped before. */
+void lcr_continue_tree(int fd, int root_pidfd, bool root_was_stopped);
 
 /* series.c */
 

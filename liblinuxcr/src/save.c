@@ -15,8 +15,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +27,6 @@
 #define IMAGE_MODE	0600
 #define TEMP_TRIES	100
 #define TEMP_EXTRA	sizeof("..01234567")
-#define KILL_WAIT_MS	10000
 
 static void close_keep_errno(int fd)
 {
@@ -200,25 +197,6 @@ int lcr_save_begin_next(struct lcr_save *save, const struct lcr_series *series)
 	return -1;
 }
 
-/* Has the process been stopped by a signal? If that cannot be found out, no. */
-static bool is_stopped(pid_t pid)
-{
-	char name[32], stat[512];
-	char *end;
-	FILE *file;
-	size_t n;
-
-	snprintf(name, sizeof(name), "/proc/%d/stat", (int)pid);
-	file = fopen(name, "re");
-	if (!file)
-		return false;
-	n = fread(stat, 1, sizeof(stat) - 1, file);
-	fclose(file);
-	stat[n] = '\0';
-	end = strrchr(stat, ')');
-	return end && end[1] == ' ' && end[2] == 'T';
-}
-
 int lcr_save_checkpoint(struct lcr_save *save, pid_t pid,
 			const struct ckpt_options *user_opts)
 {
@@ -237,7 +215,7 @@ int lcr_save_checkpoint(struct lcr_save *save, pid_t pid,
 			save->pidfd = pidfd_open(pid, 0);
 			if (save->pidfd < 0)
 				return -1;
-			save->was_stopped = is_stopped(pid);
+			save->was_stopped = lcr_process_state(pid, NULL) == 'T';
 		}
 		save->stopped = true;
 		opts.flags ^= CKPT_KILL | CKPT_LEAVE_STOPPED;
@@ -386,15 +364,11 @@ out:
 
 int lcr_save_commit(struct lcr_save *save)
 {
-	struct pollfd ended = { .fd = save->pidfd, .events = POLLIN };
-
 	if (publish(save))
 		goto fail;
 	if (save->stopped) {
-		if (pidfd_send_signal(save->pidfd, SIGKILL, NULL, 0) &&
-		    errno != ESRCH)
+		if (lcr_kill_tree(save->fd, save->pidfd))
 			goto fail;
-		poll(&ended, 1, KILL_WAIT_MS);
 		close(save->pidfd);
 	}
 	close(save->fd);
@@ -418,8 +392,8 @@ void lcr_save_discard(struct lcr_save *save)
 			close(dir_fd);
 		}
 	}
-	if (save->stopped && !save->was_stopped)
-		pidfd_send_signal(save->pidfd, SIGCONT, NULL, 0);
+	if (save->stopped)
+		lcr_continue_tree(save->fd, save->pidfd, save->was_stopped);
 	if (save->pidfd >= 0)
 		close(save->pidfd);
 	if (save->fd >= 0)

@@ -309,9 +309,11 @@ static bool sends_only_what_is_known(void)
 	CHECK(fake.sent_to == 4711 && fake.sent_value == 5);
 	CHECK(!ckpt_request(0, 0) && fake.sent_to == getpid() && fake.sent_value == 0);
 	CHECK(ckpt_request(-1, 0) && errno == EINVAL);
-	CHECK(ckpt_request(1, 16) && errno == EINVAL);
+	CHECK(!ckpt_request(1, CKPT_REQUEST_SINGLE) && fake.sent_value == 16);
+	CHECK(ckpt_request(1, 32) && errno == EINVAL);
 	CHECK(ckpt_request(1, CKPT_REQUEST_FULL | CKPT_REQUEST_INCREMENTAL) &&
 	      errno == EINVAL);
+	CHECK(ckpt_request(1, CKPT_REQUEST_TREE | CKPT_REQUEST_SINGLE) && errno == EINVAL);
 	reset();
 	fake.no_kernel = true;
 	CHECK(ckpt_request(1, 0) && errno == ENOSYS && !fake.sent_to);

@@ -19,6 +19,7 @@
 
 #include "../src/internal.h"
 #include "ktap.h"
+#include "synth.h"
 
 #define NEW_IMAGE "the new image"
 #define OLD_IMAGE "the old image"
@@ -34,6 +35,8 @@ static struct {
 	int checkpoint_result;
 	const char *log;
 	void (*hook)(void);
+	const struct synth *image;	/* in place of NEW_IMAGE */
+	const pid_t *tree;		/* what is stopped with the process, up to 0 */
 
 	/* what checkpoint() was called with */
 	long pid;
@@ -127,7 +130,10 @@ static long fake_checkpoint(pid_t pid, const struct checkpoint_args *args, size_
 	if (stats)
 		stats->total_ns = 17;
 	/* A checkpoint that fails may have written something. */
-	if (args->image_fd >= 0 &&
+	if (fake.image) {
+		if (write(args->image_fd, fake.image->data, fake.image->size) < 0)
+			return -1;
+	} else if (args->image_fd >= 0 &&
 	    write(args->image_fd, NEW_IMAGE, fake.checkpoint_error ? 3 : strlen(NEW_IMAGE)) < 0)
 		return -1;
 	if (fake.checkpoint_error)
@@ -135,6 +141,11 @@ static long fake_checkpoint(pid_t pid, const struct checkpoint_args *args, size_
 	if ((args->flags & CHECKPOINT_LEAVE_STOPPED) && child_state(pid) != 'T') {
 		kill(pid, SIGSTOP);
 		waitpid(pid, NULL, WUNTRACED);
+	}
+	for (; fake.tree && *fake.tree; fake.tree++) {
+		kill(*fake.tree, SIGSTOP);
+		while (child_state(*fake.tree) != 'T')
+			usleep(1000);
 	}
 	return fake.checkpoint_result;
 }
@@ -529,6 +540,116 @@ static bool process_goes_on_if_its_image_is_not_safe(void)
 	return true;
 }
 
+/* A process with two children, of which one is stopped, and a stranger */
+enum { ROOT, CHILD, STOPPED, STRANGER, NR_PROCESSES };
+
+static void start_tree(pid_t *pids)
+{
+	int fds[2];
+
+	if (pipe(fds))
+		abort();
+	pids[ROOT] = fork();
+	if (!pids[ROOT]) {
+		pids[CHILD] = start_child(false);
+		pids[STOPPED] = start_child(true);
+		if (write(fds[1], pids + CHILD, 2 * sizeof(*pids)) < 0)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	if (read(fds[0], pids + CHILD, 2 * sizeof(*pids)) != 2 * sizeof(*pids))
+		abort();
+	close(fds[0]);
+	close(fds[1]);
+	pids[STRANGER] = start_child(false);
+}
+
+/* The image says that the stranger is a child, which has the ID of one that is gone. */
+static void make_tree_image(struct synth *synth, const pid_t *pids)
+{
+	const struct ckpt_run run = {
+		.addr = 0x10000000, .nr_pages = 1, .kind = CKPT_RUN_DATA,
+	};
+	int i;
+
+	synth_init(synth);
+	synth->header.nr_tasks = NR_PROCESSES;
+	synth_header(synth);
+	for (i = 0; i < NR_PROCESSES; i++) {
+		const struct ckpt_process process = { .pid = pids[i], .parent = i ? 1 : 0 };
+		const struct ckpt_process_signals signals = {
+			.stop_signal = i == STOPPED ? SIGSTOP : 0,
+		};
+
+		synth_record(synth, CKPT_REC_PROCESS, 1 + i, &process, sizeof(process));
+		synth_record(synth, CKPT_REC_PROCESS_SIGNALS, 1 + i, &signals,
+			     sizeof(signals));
+	}
+	synth_pages(synth, 10, &run, 1, 1);
+	synth_trailer(synth);
+}
+
+/* Of one that has ended nobody may have taken notice. */
+static bool has_ended(pid_t pid)
+{
+	const char state = child_state(pid);
+
+	return state == '?' || state == 'Z' || state == 'X';
+}
+
+static bool descendants_are_killed_too(void)
+{
+	struct ckpt_options opts = { .size = sizeof(opts), .flags = CKPT_KILL };
+	pid_t pids[NR_PROCESSES], tree[] = { 0, 0 };
+	int fds = count_fds();
+	struct synth image;
+
+	start_tree(pids);
+	make_tree_image(&image, pids);
+	enter_dir();
+	fake.image = &image;
+	tree[0] = pids[CHILD];
+	fake.tree = tree;
+	CHECK(ckpt_save(pids[ROOT], "image", &opts) == 0);
+	CHECK(waitpid(pids[ROOT], NULL, WNOHANG) == pids[ROOT]);
+	CHECK(has_ended(pids[CHILD]) && has_ended(pids[STOPPED]));
+	CHECK(!has_ended(pids[STRANGER]), "it is nobody's child");
+	CHECK(count_fds() == fds);
+	kill(pids[STRANGER], SIGKILL);
+	waitpid(pids[STRANGER], NULL, 0);
+	synth_free(&image);
+	leave_dir();
+	return true;
+}
+
+static bool descendants_go_on_too(void)
+{
+	struct ckpt_options opts = { .size = sizeof(opts), .flags = CKPT_KILL };
+	pid_t pids[NR_PROCESSES], tree[] = { 0, 0 };
+	int i, fds = count_fds();
+	struct synth image;
+
+	start_tree(pids);
+	make_tree_image(&image, pids);
+	enter_dir();
+	fake.image = &image;
+	fake.fsync_error = EIO;
+	tree[0] = pids[CHILD];
+	fake.tree = tree;
+	CHECK(ckpt_save(pids[ROOT], "image", &opts) == -1 && errno == EIO);
+	CHECK(child_state(pids[ROOT]) != 'T' && child_state(pids[CHILD]) != 'T');
+	CHECK(child_state(pids[STOPPED]) == 'T', "as it was before");
+	CHECK(count_fds() == fds);
+	for (i = NR_PROCESSES; i--; )
+		kill(pids[i], SIGKILL);
+	waitpid(pids[ROOT], NULL, 0);
+	waitpid(pids[STRANGER], NULL, 0);
+	synth_free(&image);
+	leave_dir();
+	return true;
+}
+
 static bool kill_flag_is_passed_on_otherwise(void)
 {
 	struct ckpt_options opts = { .size = sizeof(opts), .flags = CKPT_KILL };
@@ -585,6 +706,10 @@ static bool arguments_reach_the_kernel(void)
 
 	CHECK(ckpt_check(8, &opts) == 0);
 	CHECK(fake.args.flags == CHECKPOINT_CHECK && fake.args.image_fd == -1);
+	opts.flags = CKPT_SINGLE;
+	CHECK(ckpt_check(8, &opts) == 0);
+	CHECK(fake.args.flags == (CHECKPOINT_CHECK | CHECKPOINT_SINGLE));
+	CHECK(ckpt_checkpoint(8, null_fd, &opts) == 0 && fake.args.flags == CHECKPOINT_SINGLE);
 	ckpt_report_free(opts.report);
 
 	CHECK(ckpt_checkpoint(0, null_fd, NULL) == 0);
@@ -709,6 +834,10 @@ int main(void)
 		  process_is_killed_when_its_image_is_safe },
 		{ "a process goes on when its image is not safe",
 		  process_goes_on_if_its_image_is_not_safe },
+		{ "CKPT_KILL kills the descendants that are in the image, and nobody else",
+		  descendants_are_killed_too },
+		{ "descendants go on when the image is not safe, unless they were stopped",
+		  descendants_go_on_too },
 		{ "CKPT_KILL is passed on where it cannot be done later",
 		  kill_flag_is_passed_on_otherwise },
 		{ "all options reach checkpoint(2)",

@@ -82,6 +82,7 @@ enum {
 	OPTION_INCREMENTAL,
 	OPTION_EXIT,
 	OPTION_TREE,
+	OPTION_SINGLE,
 	OPTION_WAIT,
 	OPTION_TIMEOUT,
 	OPTION_JSON,
@@ -92,6 +93,7 @@ static const struct option kill_options[] = {
 	{ "incremental",	no_argument,		NULL, OPTION_INCREMENTAL },
 	{ "exit",		no_argument,		NULL, OPTION_EXIT },
 	{ "tree",		no_argument,		NULL, OPTION_TREE },
+	{ "single",		no_argument,		NULL, OPTION_SINGLE },
 	{ "wait",		no_argument,		NULL, OPTION_WAIT },
 	{ "timeout",		required_argument,	NULL, OPTION_TIMEOUT },
 	{ "json",		no_argument,		NULL, OPTION_JSON },
@@ -128,6 +130,9 @@ static int parse_kill_arguments(struct kill_arguments *args, int argc, char **ar
 		case OPTION_TREE:
 			args->flags |= CKPT_REQUEST_TREE;
 			break;
+		case OPTION_SINGLE:
+			args->flags |= CKPT_REQUEST_SINGLE;
+			break;
 		case OPTION_WAIT:
 			args->wait = true;
 			break;
@@ -147,7 +152,8 @@ static int parse_kill_arguments(struct kill_arguments *args, int argc, char **ar
 		}
 	}
 	if (!lcr_request_flags_valid(args->flags))
-		return usage_error(command, "--full and --incremental exclude each other");
+		return usage_error(command, "--full and --incremental, and --tree and --single,"
+				   " exclude each other");
 	if (optind == argc)
 		return usage_error(command, "too few arguments");
 	args->targets = checked_realloc(NULL, argc - optind, sizeof(*args->targets));

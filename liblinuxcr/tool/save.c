@@ -61,6 +61,7 @@ struct plan {
 enum {
 	OPTION_LEAVE_STOPPED = 0x100,
 	OPTION_KILL,
+	OPTION_SINGLE,
 	OPTION_EXTERNAL_FD,
 	OPTION_TIMEOUT,
 	OPTION_INCREMENTAL,
@@ -75,6 +76,7 @@ enum {
 static const struct option save_options[] = {
 	{ "leave-stopped",	no_argument,		NULL, OPTION_LEAVE_STOPPED },
 	{ "kill",		no_argument,		NULL, OPTION_KILL },
+	{ "single",		no_argument,		NULL, OPTION_SINGLE },
 	{ "external-fd",	required_argument,	NULL, OPTION_EXTERNAL_FD },
 	{ "timeout",		required_argument,	NULL, OPTION_TIMEOUT },
 	{ "incremental",	no_argument,		NULL, OPTION_INCREMENTAL },
@@ -89,6 +91,7 @@ static const struct option save_options[] = {
 };
 
 static const struct option check_options[] = {
+	{ "single",		no_argument,		NULL, OPTION_SINGLE },
 	{ "external-fd",	required_argument,	NULL, OPTION_EXTERNAL_FD },
 	{ "timeout",		required_argument,	NULL, OPTION_TIMEOUT },
 	{ "json",		no_argument,		NULL, OPTION_JSON },
@@ -102,11 +105,13 @@ static const struct {
 	const char *advice;
 } advices[] = {
 	{ EOPNOTSUPP,	"The process uses what cannot be saved. It goes on, undisturbed. End or\n"
-			"close what is named above, or pass a descriptor by --external-fd." },
+			"close what is named above, or pass a descriptor by --external-fd. It is\n"
+			"saved without its descendants by --single." },
 	{ EPERM,	"One may save what one may trace, see ptrace(2): own processes that are\n"
-			"not set-user-ID, or with CAP_SYS_PTRACE any." },
-	{ EBUSY,	"It is being traced by a debugger or saved by somebody else, or waits for\n"
-			"a vfork child: try again later." },
+			"not set-user-ID, or with CAP_SYS_PTRACE any. This holds for each of its\n"
+			"descendants." },
+	{ EBUSY,	"It is being traced by a debugger, saved by somebody else, or dumping\n"
+			"core: try again later." },
 	{ ETIMEDOUT,	"A thread stays inside the kernel, perhaps waiting for a disk or network\n"
 			"server. The process goes on; try again, or with a longer --timeout." },
 	{ ESRCH,	"It has ended, or ended meanwhile." },
@@ -215,6 +220,9 @@ static int parse_arguments(struct arguments *args, int argc, char **argv,
 			break;
 		case OPTION_KILL:
 			args->opts.flags |= CKPT_KILL;
+			break;
+		case OPTION_SINGLE:
+			args->opts.flags |= CKPT_SINGLE;
 			break;
 		case OPTION_EXTERNAL_FD:
 			if (!add_external_fd(args, optarg))
