@@ -2,7 +2,7 @@
 /*
  * Write an image made up for tests to standard output:
  *
- *	make_image [CHAIN SEQUENCE PID NAME SECONDS]
+ *	make_image [tree | CHAIN SEQUENCE PID NAME SECONDS]
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -17,6 +17,8 @@ int main(int argc, char **argv)
 	if (argc == 6)
 		synth_job(&synth, atoi(argv[1]), atoi(argv[2]), atoi(argv[3]), argv[4],
 			  atol(argv[5]));
+	else if (argc == 2)
+		synth_tree(&synth);
 	else
 		synth_process(&synth);
 	n = write(STDOUT_FILENO, synth.data, synth.size);

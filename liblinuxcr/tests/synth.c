@@ -296,6 +296,53 @@ void synth_process(struct synth *synth)
 	synth_trailer(synth);
 }
 
+void synth_tree(struct synth *synth)
+{
+	const struct ckpt_process processes[] = {
+		{ .pid = 4711, .ppid = 1, .pgid = 4711, .sid = 4700, .nr_threads = 2,
+		  .flags = CKPT_PROCESS_OUTER_SESSION, .mm = 20, .files = 30 },
+		{ .pid = 4713, .ppid = 4711, .pgid = 4711, .sid = 4700, .nr_threads = 1,
+		  .flags = CKPT_PROCESS_OUTER_SESSION | CKPT_PROCESS_SUBREAPER,
+		  .mm = 21, .files = 30, .parent = 1, .parent_tid = 4711 },
+		{ .pid = 4714, .ppid = 4711, .pgid = 4711, .sid = 4700, .nr_threads = 1,
+		  .flags = CKPT_PROCESS_OUTER_SESSION | CKPT_PROCESS_ZOMBIE,
+		  .parent = 1, .parent_tid = 4712, .exit_code = 3 << 8 },
+		{ .pid = 4715, .ppid = 4713, .pgid = 4715, .sid = 4715, .nr_threads = 2,
+		  .flags = CKPT_PROCESS_SESSION_LEADER, .mm = 22, .files = 32,
+		  .exit_signal = 17, .parent = 2, .parent_tid = 4713 },
+	};
+	const struct ckpt_rec_thread threads[] = {
+		{ .process = 1, .tid = 4711, .comm = "shell", .files = 30 },
+		{ .process = 1, .tid = 4712, .comm = "helper", .files = 31 },
+		{ .process = 2, .tid = 4713, .comm = "job", .files = 30,
+		  .vfork_tid = 4715 },
+		{ .process = 3, .tid = 4714, .comm = "done" },
+		{ .process = 4, .tid = 4715, .comm = "gone", .exit_code = 9,
+		  .flags = CKPT_THREAD_ENDED },
+		{ .process = 4, .tid = 4716, .comm = "goes on", .files = 32 },
+	};
+	const struct ckpt_process_signals stopped = { .stop_signal = 19 };
+	const struct ckpt_files files = { .nr_fds = 1 };
+	const struct ckpt_fd fd = { .fd = 2, .file = 40 };
+	unsigned int i;
+
+	synth_init(synth);
+	synth->header.nr_tasks = 6;
+	synth_header(synth);
+	for (i = 0; i < 4; i++)
+		synth_record(synth, CKPT_REC_PROCESS, 1 + i, &processes[i],
+			     sizeof(processes[i]));
+	for (i = 0; i < 6; i++)
+		synth_record(synth, CKPT_REC_THREAD, 10 + i, &threads[i], sizeof(threads[i]));
+	synth_record(synth, CKPT_REC_PROCESS_SIGNALS, 2, &stopped, sizeof(stopped));
+	add_terminal(synth, 40);
+	for (i = 30; i < 33; i++) {
+		synth_record(synth, CKPT_REC_FILES, i, &files, sizeof(files));
+		synth_record(synth, CKPT_REC_FD, i, &fd, sizeof(fd));
+	}
+	synth_trailer(synth);
+}
+
 void synth_uuid(uint8_t *uuid, uint32_t chain, uint64_t sequence)
 {
 	memset(uuid, 0, CKPT_UUID_SIZE);

@@ -51,6 +51,9 @@ void synth_trailer(struct synth *synth);
 /* An image of a process with two threads, three files, and some pages in two records */
 void synth_process(struct synth *synth);
 
+/* An image of a tree of four processes, without memory: see "info shows a tree" */
+void synth_tree(struct synth *synth);
+
 /* The UUID of image @sequence of @chain, which is not 0 */
 void synth_uuid(uint8_t *uuid, uint32_t chain, uint64_t sequence);
 

@@ -168,6 +168,7 @@ usage_errors()
 		kill
 		kill x
 		kill --full --incremental 1
+		kill --tree --single 1
 		kill --timeout never 1
 		auto
 		auto 1
@@ -949,6 +950,40 @@ info_in_json()
 	json out "len(d['vmas']) == 2 and d['image_bytes'] == $(stat -c %s image)"
 }
 
+# The root with two children, one a zombie, and a grandchild without its first thread
+info_shows_tree()
+{
+	"$tests/make_image" tree > image
+	expect 0 "$ckpt" info image && empty err &&
+	says out '^process    4711 synth, parent 1' || return
+	sed -n '/^processes/,/^threads/p' out | diff - <(cat <<-'END'
+		processes      pid  parent  state    name
+		              4711       1  running  shell
+		              4713    4711  stopped    job
+		              4715    4713  running      gone
+		              4714    4711  zombie     done (exit status 3)
+		threads    6: 4711 shell, 4712 helper, 4713 job, 4714 done, 4715 gone, 4716 goes on
+	END
+	) || return
+	[ "$(grep '^files' out)" = "$(printf 'files      of %s\n' '4711, 4713' 4712 4715)" ] &&
+	expect 0 "$ckpt" info --records image &&
+	says out 'PROCESS *pid 4714, parent 4711, 1 thread, outer session, zombie: exit status 3$' &&
+	says out 'PROCESS *pid 4713, .*, outer session, subreaper$' &&
+	says out 'THREAD *tid 4712, helper, descriptors of its own$' &&
+	says out 'THREAD *tid 4713, job, waits in vfork for 4715$' &&
+	says out 'THREAD *tid 4715, gone, has ended: killed by signal 9$' &&
+	expect 0 "$ckpt" info --json image &&
+	json out "[p['comm'] for p in d['processes']] == ['shell', 'job', 'done', 'gone']" &&
+	json out "[p['state'] for p in d['processes']] == ['running', 'stopped', 'zombie', 'running']" &&
+	json out "[p.get('parent') for p in d['processes']] == [None, 1, 1, 2]" &&
+	json out "d['processes'][2]['exit_code'] == 768 and d['processes'][1]['subreaper']" &&
+	json out "d['processes'][3]['outer_session'] == False" &&
+	json out "[t['own_files'] for t in d['threads']] == [False, True] + 4 * [False]" &&
+	json out "d['threads'][4]['ended'] and d['threads'][4]['exit_code'] == 9" &&
+	json out "d['threads'][2]['vfork_child'] == 4715" &&
+	json out "[f['table'] for f in d['files']] == [30, 31, 32]"
+}
+
 info_of_damaged()
 {
 	"$tests/make_image" > image
@@ -1065,6 +1100,7 @@ run "restart stops and continues with the process" restart_stops_with_process
 run "restart lends the terminal to a process group" restart_passes_terminal
 run "info shows what is in an image" info_shows_image
 run "info --json is JSON" info_in_json
+run "info shows a tree of processes" info_shows_tree
 run "info of a damaged image shows what is readable" info_of_damaged
 run "verify finds damage and says where" verify_images
 run "completion knows commands, options and processes" completion "$completion_script"

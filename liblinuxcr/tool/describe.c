@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <linux/checkpoint_image.h>
 
 #include "image.h"
@@ -212,6 +213,7 @@ void summary_add(struct summary *summary, const struct ckpt_record *record)
 		add_pages(summary, record);
 		return;
 	case CKPT_REC_PROCESS:
+	case CKPT_REC_PROCESS_SIGNALS:
 	case CKPT_REC_THREAD:
 	case CKPT_REC_FD:
 	case CKPT_REC_FILE:
@@ -482,6 +484,68 @@ static char *describe_vma(const struct ckpt_record *record,
 	return result;
 }
 
+/* What wait(2) would say */
+static char *describe_end(uint32_t exit_code)
+{
+	if (WIFEXITED(exit_code))
+		return text("exit status %d", WEXITSTATUS(exit_code));
+	return text("killed by signal %d%s", WTERMSIG(exit_code),
+		    WCOREDUMP(exit_code) ? ", core dumped" : "");
+}
+
+static char *describe_process(const struct ckpt_process *process)
+{
+	char *end = process->flags & CKPT_PROCESS_ZOMBIE ?
+		    describe_end(process->exit_code) : NULL;
+	char *result;
+
+	result = text("pid %" PRIu32 ", parent %" PRIu32 ", %s%s%s%s%s%s", process->pid,
+		      process->ppid, format_count(process->nr_threads, "thread"),
+		      process->flags & CKPT_PROCESS_OUTER_SESSION ? ", outer session" : "",
+		      process->flags & CKPT_PROCESS_OUTER_GROUP ? ", outer group" : "",
+		      process->flags & CKPT_PROCESS_SUBREAPER ? ", subreaper" : "",
+		      end ? ", zombie: " : "", end ? end : "");
+	free(end);
+	return result;
+}
+
+static bool has_own_files(const struct summary *summary,
+			  const struct ckpt_rec_thread *thread)
+{
+	const struct item *item = find(summary, CKPT_REC_PROCESS, thread->process);
+	const struct ckpt_process *process = item ? (const void *)item->payload : NULL;
+
+	return process && thread->files && thread->files != process->files;
+}
+
+static bool has_own_directory(const struct summary *summary,
+			      const struct ckpt_rec_thread *thread)
+{
+	const struct item *item = find(summary, CKPT_REC_PROCESS, thread->process);
+	const struct ckpt_process *process = item ? (const void *)item->payload : NULL;
+
+	return process && thread->fs && thread->fs != process->fs;
+}
+
+static char *describe_thread(const struct ckpt_rec_thread *thread,
+			     const struct summary *summary)
+{
+	char *end = thread->flags & CKPT_THREAD_ENDED ?
+		    describe_end(thread->exit_code) : NULL;
+	char *vfork = thread->vfork_tid ?
+		      text(", waits in vfork for %" PRIu32, thread->vfork_tid) : NULL;
+	char *result;
+
+	result = text("tid %" PRIu32 ", %.*s%s%s%s%s%s", thread->tid, ARRAY(thread->comm),
+		      vfork ? vfork : "",
+		      has_own_files(summary, thread) ? ", descriptors of its own" : "",
+		      has_own_directory(summary, thread) ? ", directory of its own" : "",
+		      end ? ", has ended: " : "", end ? end : "");
+	free(vfork);
+	free(end);
+	return result;
+}
+
 char *describe_record(const struct ckpt_record *record, const struct summary *summary)
 {
 	const union {
@@ -518,10 +582,9 @@ char *describe_record(const struct ckpt_record *record, const struct summary *su
 	case CKPT_REC_PAGES:
 		return describe_pages(&p->pages);
 	case CKPT_REC_PROCESS:
-		return text("pid %" PRIu32 ", parent %" PRIu32 ", %s", p->process.pid,
-			    p->process.ppid, format_count(p->process.nr_threads, "thread"));
+		return describe_process(&p->process);
 	case CKPT_REC_THREAD:
-		return text("tid %" PRIu32 ", %.*s", p->thread.tid, ARRAY(p->thread.comm));
+		return describe_thread(&p->thread, summary);
 	case CKPT_REC_REGSET:
 		return text("%s, %" PRIu32 " bytes",
 			    p->regset.note == NT_PRSTATUS ? "general registers" :
@@ -599,42 +662,222 @@ static uint64_t mapped_bytes(const struct summary *summary, uint64_t *count)
 	return bytes;
 }
 
-static void print_processes(const struct summary *summary)
+/**
+ * struct relation - an item that refers to an object
+ * @objref:	the object
+ * @order:	which one of several it is
+ * @item:	the item
+ */
+struct relation {
+	uint32_t objref;
+	size_t order;
+	const struct item *item;
+};
+
+/**
+ * struct relations - items of one type, by the object that they refer to
+ * @all:	these
+ * @nr:		their number
+ */
+struct relations {
+	struct relation *all;
+	size_t nr;
+};
+
+static int compare_relations(const void *left, const void *right)
 {
-	const struct ckpt_process *process;
+	const struct relation *a = left, *b = right;
+
+	if (a->objref != b->objref)
+		return a->objref < b->objref ? -1 : 1;
+	return a->order < b->order ? -1 : a->order > b->order;
+}
+
+/* The objref is the 32-bit number at @offset of the payload. */
+static void relate(struct relations *relations, const struct summary *summary,
+		   uint32_t type, size_t offset)
+{
 	const struct item *item;
 	size_t i = 0;
 
-	while ((item = next_item(summary, CKPT_REC_PROCESS, &i))) {
-		const struct item *fs_item, *mm_item;
-		char *name;
-
-		process = (const void *)item->payload;
-		printf("process    %" PRIu32 " ", process->pid);
-		if (item->record.objref == summary->header->root)
-			print_text(stdout, "", (const char *)summary->header->comm);
-		printf(", parent %" PRIu32 ", process group %" PRIu32 ", session %" PRIu32 "\n",
-		       process->ppid, process->pgid, process->sid);
-
-		mm_item = find(summary, CKPT_REC_MM, process->mm);
-		if (mm_item) {
-			const struct ckpt_mm *mm = (const void *)mm_item->payload;
-
-			name = file_object_name(summary, mm->exe);
-			print_text(stdout, "program    ", mm->exe ? name : "none");
-			putchar('\n');
-			free(name);
-		}
-		fs_item = find(summary, CKPT_REC_FS, process->fs);
-		if (fs_item) {
-			const struct ckpt_fs *fs = (const void *)fs_item->payload;
-
-			name = path_name(summary, fs->pwd);
-			print_text(stdout, "directory  ", name);
-			putchar('\n');
-			free(name);
-		}
+	*relations = (struct relations){ };
+	while ((item = next_item(summary, type, &i))) {
+		if (!(relations->nr & (relations->nr - 1)))
+			relations->all = checked_realloc(relations->all,
+							 relations->nr ? 2 * relations->nr : 1,
+							 sizeof(*relations->all));
+		relations->all[relations->nr] = (struct relation){
+			.order = relations->nr,
+			.item = item,
+		};
+		memcpy(&relations->all[relations->nr].objref,
+		       (const char *)item->payload + offset, sizeof(uint32_t));
+		relations->nr++;
 	}
+	if (relations->nr)
+		qsort(relations->all, relations->nr, sizeof(*relations->all),
+		      compare_relations);
+}
+
+/* The first that refers to the object, or NULL; others follow in the array. */
+static const struct relation *related(const struct relations *relations, uint32_t objref)
+{
+	size_t low = 0, high = relations->nr, middle;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (relations->all[middle].objref < objref)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low < relations->nr && relations->all[low].objref == objref)
+		return &relations->all[low];
+	return NULL;
+}
+
+/* The name of a process is that of its first thread. */
+static char *process_comm_text(const struct relations *threads, uint32_t objref)
+{
+	const struct relation *leader = related(threads, objref);
+	const struct ckpt_rec_thread *thread;
+
+	if (!leader)
+		return text("(process %" PRIu32 ")", objref);
+	thread = (const void *)leader->item->payload;
+	return text("%.*s", ARRAY(thread->comm));
+}
+
+static const char *process_state(const struct summary *summary, const struct item *item)
+{
+	const struct ckpt_process *process = (const void *)item->payload;
+	const struct ckpt_process_signals *signals;
+
+	if (process->flags & CKPT_PROCESS_ZOMBIE)
+		return "zombie";
+	item = find(summary, CKPT_REC_PROCESS_SIGNALS, item->record.objref);
+	signals = item ? (const void *)item->payload : NULL;
+	return signals && signals->stop_signal ? "stopped" : "running";
+}
+
+/**
+ * struct family - the processes as a tree
+ * @summary:	what is known of the image
+ * @threads:	the threads by their process
+ * @children:	the processes by their parent
+ */
+struct family {
+	const struct summary *summary;
+	struct relations threads;
+	struct relations children;
+};
+
+static void print_member(const struct family *family, const struct item *item,
+			 unsigned int depth)
+{
+	const struct ckpt_process *process = (const void *)item->payload;
+	char *name = process_comm_text(&family->threads, item->record.objref);
+	char *end;
+
+	printf("           %7" PRIu32 " %7" PRIu32 "  %-7s  %*s", process->pid, process->ppid,
+	       process_state(family->summary, item), 2 * (int)depth, "");
+	print_text(stdout, "", name);
+	free(name);
+	if (process->flags & CKPT_PROCESS_ZOMBIE) {
+		end = describe_end(process->exit_code);
+		printf(" (%s)", end);
+		free(end);
+	}
+	putchar('\n');
+}
+
+/* The next child of the same parent, or NULL */
+static const struct relation *next_child(const struct family *family,
+					 const struct relation *child)
+{
+	const struct relations *children = &family->children;
+
+	if (child + 1 < children->all + children->nr && child[1].objref == child->objref)
+		return child + 1;
+	return NULL;
+}
+
+/*
+ * Each process after its parent, children in their order. In a damaged image some may be
+ * their own ancestors: it ends when there are as many lines as processes.
+ */
+static void print_tree(const struct summary *summary)
+{
+	struct family family = { .summary = summary };
+	const struct relation **path = NULL;
+	const struct relation *child;
+	unsigned int depth = 0;
+	size_t count = 0;
+
+	relate(&family.threads, summary, CKPT_REC_THREAD,
+	       offsetof(struct ckpt_rec_thread, process));
+	relate(&family.children, summary, CKPT_REC_PROCESS,
+	       offsetof(struct ckpt_process, parent));
+	printf("processes  %7s %7s  %-7s  name\n", "pid", "parent", "state");
+	child = related(&family.children, 0);
+	while (child && count++ < family.children.nr) {
+		print_member(&family, child->item, depth);
+		if (!(depth & (depth - 1)))
+			path = checked_realloc(path, depth ? 2 * depth : 1, sizeof(*path));
+		path[depth++] = child;
+		child = related(&family.children, child->item->record.objref);
+		while (!child && depth)
+			child = next_child(&family, path[--depth]);
+	}
+	free(path);
+	free(family.threads.all);
+	free(family.children.all);
+}
+
+static void print_process(const struct summary *summary, const struct item *item)
+{
+	const struct ckpt_process *process = (const void *)item->payload;
+	const struct item *fs_item, *mm_item;
+	char *name;
+
+	printf("process    %" PRIu32 " ", process->pid);
+	if (item->record.objref == summary->header->root)
+		print_text(stdout, "", (const char *)summary->header->comm);
+	printf(", parent %" PRIu32 ", process group %" PRIu32 ", session %" PRIu32 "\n",
+	       process->ppid, process->pgid, process->sid);
+
+	mm_item = find(summary, CKPT_REC_MM, process->mm);
+	if (mm_item) {
+		const struct ckpt_mm *mm = (const void *)mm_item->payload;
+
+		name = file_object_name(summary, mm->exe);
+		print_text(stdout, "program    ", mm->exe ? name : "none");
+		putchar('\n');
+		free(name);
+	}
+	fs_item = find(summary, CKPT_REC_FS, process->fs);
+	if (fs_item) {
+		const struct ckpt_fs *fs = (const void *)fs_item->payload;
+
+		name = path_name(summary, fs->pwd);
+		print_text(stdout, "directory  ", name);
+		putchar('\n');
+		free(name);
+	}
+}
+
+/* The root, then all if there are more. Returns their number. */
+static size_t print_processes(const struct summary *summary)
+{
+	const struct item *item;
+	size_t i = 0, count = 0;
+
+	while ((item = next_item(summary, CKPT_REC_PROCESS, &i)))
+		if (!count++)
+			print_process(summary, item);
+	if (count > 1)
+		print_tree(summary);
+	return count;
 }
 
 static void print_threads(const struct summary *summary)
@@ -660,47 +903,88 @@ static void print_threads(const struct summary *summary)
 	putchar('\n');
 }
 
-static void print_files(const struct summary *summary)
+/* Whose table of descriptors it is: processes, or threads that have one of their own */
+static void print_owners(const struct relations *processes, const struct relations *threads,
+			 uint32_t table)
 {
-	const struct ckpt_file *file;
-	const struct item *item, *file_item;
-	const struct ckpt_fd *fd;
-	const char *title = "files      ";
+	const struct relations *relations = related(processes, table) ? processes : threads;
+	const struct relation *owner = related(relations, table);
+	const char *separator = "";
+	unsigned int count = 0;
+
+	printf("files      of ");
+	for (; owner && owner < relations->all + relations->nr && owner->objref == table;
+	     owner++) {
+		const struct ckpt_process *process = (const void *)owner->item->payload;
+		const struct ckpt_rec_thread *thread = (const void *)owner->item->payload;
+
+		if (++count > MAX_THREADS_SHOWN) {
+			printf(", ...");
+			break;
+		}
+		printf("%s%" PRIu32, separator,
+		       relations == processes ? process->pid : thread->tid);
+		separator = ", ";
+	}
+	printf("%s\n", count ? "" : "nobody");
+}
+
+static void print_fd(const struct summary *summary, const struct ckpt_fd *fd,
+		     const char *title)
+{
+	const struct item *item = find(summary, CKPT_REC_FILE, fd->file);
+	const struct ckpt_file *file = item ? (const void *)item->payload : NULL;
 	char *name, *line;
+
+	if (!file)
+		return;
+	name = file_name(summary, file, item->record.payload_length);
+	line = text("%4" PRIu32 "  %.*s  %s  (%s)", fd->fd, ARRAY(file->type), name,
+		    access_mode(file->flags));
+	printf("%s", title);
+	print_text(stdout, "", line);
+	putchar('\n');
+	free(line);
+	free(name);
+}
+
+/* With several processes, table by table */
+static void print_files(const struct summary *summary, bool several)
+{
+	const char *title = several ? "           " : "files      ";
+	struct relations processes, threads;
+	const struct item *item;
+	uint32_t table = 0;
 	size_t i = 0;
 
+	relate(&processes, summary, CKPT_REC_PROCESS, offsetof(struct ckpt_process, files));
+	relate(&threads, summary, CKPT_REC_THREAD, offsetof(struct ckpt_rec_thread, files));
 	while ((item = next_item(summary, CKPT_REC_FD, &i))) {
-		fd = (const void *)item->payload;
-		file_item = find(summary, CKPT_REC_FILE, fd->file);
-		if (!file_item)
-			continue;
-		file = (const void *)file_item->payload;
-		name = file_name(summary, file, file_item->record.payload_length);
-		line = text("%4" PRIu32 "  %.*s  %s  (%s)", fd->fd, ARRAY(file->type),
-			    name, access_mode(file->flags));
-		printf("%s", title);
-		print_text(stdout, "", line);
-		putchar('\n');
+		if (several && item->record.objref != table)
+			print_owners(&processes, &threads, item->record.objref);
+		table = item->record.objref;
+		print_fd(summary, (const void *)item->payload, title);
 		title = "           ";
-		free(line);
-		free(name);
 	}
+	free(processes.all);
+	free(threads.all);
 }
 
 void summary_print(const struct summary *summary)
 {
 	char *others = other_pages(&summary->pages);
 	uint64_t nr_vmas, bytes;
+	bool several;
 
 	bytes = mapped_bytes(summary, &nr_vmas);
-	print_processes(summary);
+	several = print_processes(summary) > 1;
 	print_threads(summary);
 	printf("memory     %s mapped in %s; %s (%s) in the image%s\n",
 	       format_bytes(bytes), format_count(nr_vmas, "area"),
 	       format_count(summary->pages.here, "page"),
 	       format_bytes(summary->pages.here * summary->header->page_size), others);
 	free(others);
-	print_files(summary);
+	print_files(summary, several);
 	printf("size       %s: %s in %s, %s of them metadata\n",
 	       format_bytes(summary->image_bytes),
 	       format_count(summary->image_bytes, "byte"),
@@ -715,38 +999,62 @@ static void json_text(struct json *json, const char *key, char *value)
 	free(value);
 }
 
+static void json_process(struct json *json, const struct summary *summary,
+			 const struct item *item, const struct relations *threads)
+{
+	const struct ckpt_process *process = (const void *)item->payload;
+	const struct item *other;
+
+	json_begin(json, NULL, '{');
+	json_u64(json, "objref", item->record.objref);
+	json_u64(json, "pid", process->pid);
+	json_u64(json, "ppid", process->ppid);
+	json_u64(json, "pgid", process->pgid);
+	json_u64(json, "sid", process->sid);
+	json_text(json, "comm", process_comm_text(threads, item->record.objref));
+	json_string(json, "state", process_state(summary, item));
+	if (process->parent) {
+		json_u64(json, "parent", process->parent);
+		json_u64(json, "parent_tid", process->parent_tid);
+	}
+	if (process->flags & CKPT_PROCESS_ZOMBIE)
+		json_u64(json, "exit_code", process->exit_code);
+	json_u64(json, "exit_signal", process->exit_signal);
+	json_bool(json, "subreaper", process->flags & CKPT_PROCESS_SUBREAPER);
+	json_bool(json, "outer_session", process->flags & CKPT_PROCESS_OUTER_SESSION);
+	json_bool(json, "outer_group", process->flags & CKPT_PROCESS_OUTER_GROUP);
+	json_u64(json, "mm", process->mm);
+	json_u64(json, "files", process->files);
+	other = find(summary, CKPT_REC_MM, process->mm);
+	if (other) {
+		const struct ckpt_mm *mm = (const void *)other->payload;
+
+		if (mm->exe)
+			json_text(json, "exe", file_object_name(summary, mm->exe));
+	}
+	other = find(summary, CKPT_REC_FS, process->fs);
+	if (other) {
+		const struct ckpt_fs *fs = (const void *)other->payload;
+
+		json_text(json, "cwd", path_name(summary, fs->pwd));
+		json_u64(json, "umask", fs->umask);
+	}
+	json_end(json, '}');
+}
+
 static void json_processes(struct json *json, const struct summary *summary)
 {
-	const struct ckpt_process *process;
-	const struct item *item, *other;
+	struct relations threads;
+	const struct item *item;
 	size_t i = 0;
 
+	relate(&threads, summary, CKPT_REC_THREAD,
+	       offsetof(struct ckpt_rec_thread, process));
 	json_begin(json, "processes", '[');
-	while ((item = next_item(summary, CKPT_REC_PROCESS, &i))) {
-		process = (const void *)item->payload;
-		json_begin(json, NULL, '{');
-		json_u64(json, "objref", item->record.objref);
-		json_u64(json, "pid", process->pid);
-		json_u64(json, "ppid", process->ppid);
-		json_u64(json, "pgid", process->pgid);
-		json_u64(json, "sid", process->sid);
-		other = find(summary, CKPT_REC_MM, process->mm);
-		if (other) {
-			const struct ckpt_mm *mm = (const void *)other->payload;
-
-			if (mm->exe)
-				json_text(json, "exe", file_object_name(summary, mm->exe));
-		}
-		other = find(summary, CKPT_REC_FS, process->fs);
-		if (other) {
-			const struct ckpt_fs *fs = (const void *)other->payload;
-
-			json_text(json, "cwd", path_name(summary, fs->pwd));
-			json_u64(json, "umask", fs->umask);
-		}
-		json_end(json, '}');
-	}
+	while ((item = next_item(summary, CKPT_REC_PROCESS, &i)))
+		json_process(json, summary, item, &threads);
 	json_end(json, ']');
+	free(threads.all);
 }
 
 static void json_threads(struct json *json, const struct summary *summary)
@@ -762,6 +1070,13 @@ static void json_threads(struct json *json, const struct summary *summary)
 		json_u64(json, "tid", thread->tid);
 		json_u64(json, "process", thread->process);
 		json_text(json, "comm", text("%.*s", ARRAY(thread->comm)));
+		json_bool(json, "ended", thread->flags & CKPT_THREAD_ENDED);
+		if (thread->flags & CKPT_THREAD_ENDED)
+			json_u64(json, "exit_code", thread->exit_code);
+		if (thread->vfork_tid)
+			json_u64(json, "vfork_child", thread->vfork_tid);
+		json_bool(json, "own_files", has_own_files(summary, thread));
+		json_bool(json, "own_directory", has_own_directory(summary, thread));
 		json_end(json, '}');
 	}
 	json_end(json, ']');
@@ -777,6 +1092,7 @@ static void json_vmas(struct json *json, const struct summary *summary)
 	while ((item = next_item(summary, CKPT_REC_VMA, &i))) {
 		vma = (const void *)item->payload;
 		json_begin(json, NULL, '{');
+		json_u64(json, "mm", item->record.objref);
 		json_u64(json, "start", vma->start);
 		json_u64(json, "end", vma->end);
 		json_string(json, "flags", vma_flags(vma));
@@ -800,6 +1116,7 @@ static void json_files(struct json *json, const struct summary *summary)
 		fd = (const void *)item->payload;
 		file_item = find(summary, CKPT_REC_FILE, fd->file);
 		json_begin(json, NULL, '{');
+		json_u64(json, "table", item->record.objref);
 		json_u64(json, "fd", fd->fd);
 		json_bool(json, "cloexec", fd->flags & CKPT_FD_CLOEXEC);
 		json_u64(json, "file", fd->file);
