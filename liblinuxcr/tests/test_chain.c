@@ -702,6 +702,109 @@ static bool merge_equals_naive_resolution(void)
 	return true;
 }
 
+/**
+ * struct space - an address space in an image of a tree
+ * @id:		ckpt_mm.id
+ * @kind:	of its page
+ * @fill:	with these contents
+ */
+struct space {
+	uint64_t id;
+	uint16_t kind;
+	uint8_t fill;
+};
+
+/* Image @sequence of processes with one page each, at the same address; objects 11 ... */
+static void write_tree(const char *name, uint64_t sequence, const struct space *spaces,
+		       unsigned int count)
+{
+	struct synth synth;
+	unsigned int i;
+
+	synth_init(&synth);
+	synth_uuid(synth.header.uuid, 5, sequence);
+	if (sequence)
+		synth_uuid(synth.header.parent_uuid, 5, sequence - 1);
+	synth.header.sequence = sequence;
+	synth_header(&synth);
+	for (i = 0; i < count; i++) {
+		const struct ckpt_process process = {
+			.pid = 100 + spaces[i].id, .mm = 11 + i, .parent = i ? 1 : 0,
+		};
+		const struct ckpt_mm mm = { .id = spaces[i].id };
+
+		synth_record(&synth, CKPT_REC_PROCESS, 1 + i, &process, sizeof(process));
+		synth_record(&synth, CKPT_REC_MM, 11 + i, &mm, sizeof(mm));
+	}
+	for (i = 0; i < count; i++) {
+		const struct ckpt_run run = {
+			.addr = BASE, .nr_pages = 1, .kind = spaces[i].kind,
+		};
+
+		synth_pages(&synth, 11 + i, &run, 1, spaces[i].fill);
+	}
+	synth_trailer(&synth);
+	write_synth(&synth, name);
+}
+
+/* The byte that tells the contents of the page of the object; 0 if it is not there */
+static unsigned int page_of(const char *name, uint32_t objref)
+{
+	struct ckpt_image *image = ckpt_image_open(name, 0, NULL);
+	const struct ckpt_page_run *run;
+	const struct ckpt_record *record;
+	unsigned int fill = 0;
+
+	while (image && ckpt_image_next(image, &record) > 0)
+		if (record->type == CKPT_REC_PAGES && record->objref == objref &&
+		    ckpt_image_next_run(image, &run) > 0 && run->data)
+			fill = ((const uint8_t *)run->data)[1];
+	ckpt_image_close(image);
+	return fill;
+}
+
+static bool processes_come_and_go(void)
+{
+	const struct space first[] = {
+		{ 1, CKPT_RUN_DATA, 0xa0 }, { 2, CKPT_RUN_DATA, 0xb0 },
+		{ 3, CKPT_RUN_DATA, 0xc0 },
+	};
+	/* The second has ended; the fourth is new, and has its number. */
+	const struct space second[] = {
+		{ 1, CKPT_RUN_PARENT, 0 }, { 4, CKPT_RUN_DATA, 0xd1 },
+		{ 3, CKPT_RUN_DATA, 0xc1 },
+	};
+	const struct space third[] = {
+		{ 1, CKPT_RUN_PARENT, 0 }, { 3, CKPT_RUN_PARENT, 0 },
+		{ 5, CKPT_RUN_DATA, 0xe2 }, { 4, CKPT_RUN_PARENT, 0 },
+	};
+	struct space wrong[] = { { 1, CKPT_RUN_PARENT, 0 }, { 2, CKPT_RUN_PARENT, 0 } };
+	struct ckpt_chain *chain;
+
+	enter_dir();
+	write_tree("0", 0, first, 3);
+	write_tree("1", 1, second, 3);
+	write_tree("2", 2, third, 4);
+	CHECK(verify("2") == 0, "%s", message);
+	chain = ckpt_chain_open("2", NULL, NULL);
+	CHECK(chain && !ckpt_chain_merge_file(chain, "merged"));
+	ckpt_chain_close(chain);
+	CHECK(verify("merged") == 0, "%s", message);
+	CHECK(page_of("merged", 11) == 0xa0);
+	CHECK(page_of("merged", 12) == 0xc1);
+	CHECK(page_of("merged", 13) == 0xe2);
+	CHECK(page_of("merged", 14) == 0xd1);
+
+	/* One that is not in the parent cannot leave a page to it. */
+	write_tree("2", 2, wrong, 2);
+	CHECK(verify("2") == EBADMSG && strstr(message, "which has no such object"));
+	chain = ckpt_chain_open("2", NULL, NULL);
+	CHECK(chain && ckpt_chain_merge_file(chain, "merged") && errno == EBADMSG);
+	ckpt_chain_close(chain);
+	leave_dir();
+	return true;
+}
+
 /* More pages, runs and pages in a run than a record may have */
 static bool large_images_are_merged(void)
 {
@@ -1205,6 +1308,8 @@ int main(void)
 		  pages_missing_in_a_parent_are_noticed },
 		{ "200 random chains merge to what page-by-page resolution gives",
 		  merge_equals_naive_resolution },
+		{ "processes that appear and vanish between images are merged",
+		  processes_come_and_go },
 		{ "large images are merged within the limits of the format",
 		  large_images_are_merged },
 		{ "a merge that fails leaves no file, and says why",
