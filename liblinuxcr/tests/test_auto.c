@@ -336,7 +336,7 @@ static bool takes(void)
 	CHECK(ckpt_take(0) == 1 && errno == 7);
 	fake.take_error = ENOSPC;
 	CHECK(ckpt_take(0) == -1 && errno == ENOSPC);
-	CHECK(ckpt_take(16) == -1 && errno == EINVAL && fake.taken == 3);
+	CHECK(ckpt_take(32) == -1 && errno == EINVAL && fake.taken == 3);
 	return true;
 }
 
