@@ -86,6 +86,8 @@ TEST_F(syscall, checkpoint_rejects_unknown_flags)
 
 	ASSERT_EQ(0, victim_start(&self->v, "simple"));
 	for (bit = 3; bit < 64; bit++) {
+		if (1ULL << bit == CHECKPOINT_SINGLE)
+			continue;
 		args = checkpoint_args(&self->v, 0);
 		args.flags = 1ULL << bit;
 		EXPECT_CHECKPOINT(-EINVAL, self->v.pid, &args);
@@ -1380,13 +1382,14 @@ VICTIM(in_vfork)
 	V_EQUAL(7, WEXITSTATUS(status));
 }
 
-TEST_F(syscall, a_thread_in_vfork_is_ebusy)
+/* With its child it could be, see tree.c. */
+TEST_F(syscall, a_thread_in_vfork_without_the_child_is_ebusy)
 {
 	struct checkpoint_args args;
 
 	ASSERT_EQ(0, victim_start(&self->v, "in_vfork"));
 	ASSERT_TRUE(WAIT_FOR(proc_state(self->v.pid, self->v.pid) == 'D'));
-	args = checkpoint_args(&self->v, 0);
+	args = checkpoint_args(&self->v, CHECKPOINT_SINGLE);
 	args.timeout_ns = 200000000;
 	EXPECT_CHECKPOINT(-EBUSY, self->v.pid, &args);
 	EXPECT_NE(NULL, strstr(self->v.log, "vfork"));

@@ -1,0 +1,1506 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Trees of processes: who is whose child, groups and sessions, zombies, what
+ * processes share, and that a tree is frozen as a whole whatever it is doing.
+ */
+#include <linux/futex.h>
+#include <linux/kcmp.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include "ckpt_chain.h"
+
+FIXTURE(tree)
+{
+	struct victim v;
+};
+
+FIXTURE_VARIANT(tree)
+{
+	bool restart;
+};
+
+FIXTURE_VARIANT_ADD(tree, continued)
+{
+	.restart = false,
+};
+
+FIXTURE_VARIANT_ADD(tree, restarted)
+{
+	.restart = true,
+};
+
+/* Orphans come to the test, which can wait for the end of all. */
+FIXTURE_SETUP(tree)
+{
+	REQUIRE_CHECKPOINT();
+	ASSERT_EQ(0, prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
+	victim_init(&self->v);
+}
+
+/* Waits for all children, that have been killed or are going to end. */
+static void reap_all(void)
+{
+	while (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR)
+		;
+}
+
+/* Kills whatever belongs to the test. */
+static void kill_all(pid_t pid)
+{
+	char path[64], text[4096], *at, *end;
+	long child;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	while (read_text(path, text, sizeof(text)) > 0) {
+		for (at = text; (child = strtol(at, &end, 10)) > 0; at = end)
+			kill(child, SIGKILL);
+		if (waitpid(-1, NULL, __WALL) < 0)
+			break;
+	}
+}
+
+FIXTURE_TEARDOWN(tree)
+{
+	kill_all(getpid());
+	self->v.alive = false;
+	victim_cleanup(&self->v);
+}
+
+/* As victim_cycle(), for a tree. */
+static long tree_cycle(struct victim *v, bool restart)
+{
+	long err;
+
+	if (dry_run())
+		return 0;
+	err = victim_checkpoint(v, restart ? CHECKPOINT_KILL : 0);
+	if (err || !restart)
+		return err;
+	reap_all();
+	v->alive = false;
+	return victim_restart(v);
+}
+
+static int tree_live(struct victim *v, const char *name, bool restart)
+{
+	int event;
+	long err;
+
+	err = victim_spawn(v, name, NULL);
+	if (err)
+		return err;
+	while ((event = victim_wait(v)) == VICTIM_IS_READY) {
+		err = tree_cycle(v, restart);
+		if (err)
+			return err;
+		if (victim_go(v) && !victim_reap(v))
+			return -EFAULT;
+	}
+	return event == VICTIM_ENDED && v->turn ? 0 : -1;
+}
+
+#define TREE_SURVIVES(promise)						\
+	VICTIM(promise);						\
+	TEST_F(tree, promise)						\
+	{								\
+		ASSERT_EQ(0, tree_live(&self->v, #promise,		\
+				       variant->restart));		\
+	}								\
+	static void victim_##promise(void)
+
+/* ---- what the members of a tree have in common ---- */
+
+#define BOARD_VALUES	2048
+
+/**
+ * struct board - shared memory of a tree
+ * @ready:	members that have come to the point of the checkpoint
+ * @go:		they may go on
+ * @value:	what they have to say
+ */
+struct board {
+	volatile int	ready;
+	volatile int	go;
+	volatile long	value[BOARD_VALUES];
+};
+
+static struct board *board;
+
+static void board_make(void)
+{
+	board = (void *)V_SYS(mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+}
+
+static void board_release(void)
+{
+	board->go = 1;
+	syscall(SYS_futex, &board->go, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+/* Sleeps, as there may be a thousand of them. */
+static void member_await(void)
+{
+	__sync_fetch_and_add(&board->ready, 1);
+	while (!board->go)
+		syscall(SYS_futex, &board->go, FUTEX_WAIT, 0, NULL, NULL, 0);
+}
+
+static void members_await(int nr)
+{
+	V_CHECK(WAIT_FOR(board->ready == nr));
+}
+
+/* A child that does @fn and ends with what it returns. */
+static pid_t member(int (*fn)(long), long arg)
+{
+	pid_t pid = V_SYS(fork());
+
+	if (!pid)
+		_exit(fn(arg));
+	return pid;
+}
+
+static int member_status(pid_t pid)
+{
+	int status;
+
+	V_EQUAL(pid, V_SYS(waitpid(pid, &status, __WALL)));
+	return status;
+}
+
+/* All members are at the point of the checkpoint; after it they go on. */
+static void tree_ready(int nr)
+{
+	members_await(nr);
+	victim_ready();
+	board_release();
+}
+
+/* ---- who is whose child ---- */
+
+static int tells_its_parent(long parent)
+{
+	pid_t pid = getpid();
+
+	member_await();
+	return getppid() != parent || getpid() != pid || gettid() != pid;
+}
+
+TREE_SURVIVES(children_keep_their_ids_and_their_parent)
+{
+	pid_t pid[5];
+	int i;
+
+	board_make();
+	for (i = 0; i < 5; i++)
+		pid[i] = member(tells_its_parent, getpid());
+	tree_ready(5);
+	for (i = 0; i < 5; i++)
+		V_EQUAL(0, member_status(pid[i]));
+	V_EQUAL(-1, wait(NULL));
+	V_EQUAL(ECHILD, errno);
+}
+
+static int goes_deeper(long depth)
+{
+	pid_t parent = getppid(), child = 0;
+
+	if (depth > 1)
+		child = member(goes_deeper, depth - 1);
+	member_await();
+	if (getppid() != parent)
+		return 1;
+	return child ? WEXITSTATUS(member_status(child)) : 0;
+}
+
+TREE_SURVIVES(a_chain_of_twenty_generations)
+{
+	pid_t child;
+
+	board_make();
+	child = member(goes_deeper, 20);
+	tree_ready(20);
+	V_EQUAL(0, member_status(child));
+}
+
+static int has_many(long nr)
+{
+	pid_t pid[10];
+	long i, bad = 0;
+
+	for (i = 0; i < nr; i++)
+		pid[i] = member(tells_its_parent, getpid());
+	member_await();
+	for (i = 0; i < nr; i++)
+		bad += !!member_status(pid[i]);
+	return bad;
+}
+
+TREE_SURVIVES(a_tree_of_a_hundred)
+{
+	pid_t pid[9];
+	int i;
+
+	board_make();
+	for (i = 0; i < 9; i++)
+		pid[i] = member(has_many, 10);
+	tree_ready(99);
+	for (i = 0; i < 9; i++)
+		V_EQUAL(0, member_status(pid[i]));
+}
+
+static void children_list(char *text, size_t size)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", gettid());
+	V_CHECK(read_text(path, text, size) > 0);
+}
+
+TREE_SURVIVES(siblings_keep_their_order)
+{
+	char before[256], after[256];
+	pid_t pid[8];
+	int i;
+
+	board_make();
+	for (i = 0; i < 8; i++)
+		pid[i] = member(tells_its_parent, getpid());
+	members_await(8);
+	/* a gap */
+	kill(pid[2], SIGKILL);
+	member_status(pid[2]);
+	children_list(before, sizeof(before));
+	victim_ready();
+	children_list(after, sizeof(after));
+	if (strcmp(before, after))
+		victim_fail(__LINE__, "%s, not %s", after, before);
+	board_release();
+	for (i = 0; i < 8; i++)
+		if (i != 2)
+			V_EQUAL(0, member_status(pid[i]));
+}
+
+static void *has_a_child(void *arg)
+{
+	pid_t child = member(tells_its_parent, getpid());
+	int status;
+
+	*(pid_t *)arg = child;
+	while (!board->go)
+		sleep_ms(1);
+	/* only this thread is its parent */
+	V_EQUAL(child, waitpid(child, &status, __WNOTHREAD));
+	return NULL;
+}
+
+TREE_SURVIVES(a_child_is_that_of_one_thread)
+{
+	pthread_t thread;
+	pid_t child = 0;
+
+	board_make();
+	V_EQUAL(0, pthread_create(&thread, NULL, has_a_child, &child));
+	members_await(1);
+	victim_ready();
+	V_EQUAL(-1, waitpid(child, NULL, __WNOTHREAD));
+	V_EQUAL(ECHILD, errno);
+	board_release();
+	pthread_join(thread, NULL);
+}
+
+static int leaves_an_orphan(long reaper)
+{
+	board->value[0] = member(tells_its_parent, reaper);
+	return 0;
+}
+
+TREE_SURVIVES(a_subreaper_gets_orphans)
+{
+	pid_t middle;
+
+	board_make();
+	V_SYS(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
+	middle = member(has_many, 0);
+	members_await(1);
+	victim_ready();
+	int set = 0;
+	V_SYS(prctl(PR_GET_CHILD_SUBREAPER, &set, 0, 0, 0));
+	V_EQUAL(1, set);
+	board_release();
+	V_EQUAL(0, member_status(middle));
+	board->go = board->ready = 0;
+	V_EQUAL(0, member_status(member(leaves_an_orphan, getpid())));
+	members_await(1);
+	board_release();
+	V_EQUAL(0, member_status(board->value[0]));
+}
+
+TREE_SURVIVES(an_orphan_stays_with_its_subreaper)
+{
+	board_make();
+	V_SYS(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
+	V_EQUAL(0, member_status(member(leaves_an_orphan, getpid())));
+	tree_ready(1);
+	V_EQUAL(0, member_status(board->value[0]));
+}
+
+static int leaves_an_orphan_later(long reaper)
+{
+	board->value[0] = member(has_many, 0);
+	member_await();
+	return 0;
+}
+
+TREE_SURVIVES(descendants_know_of_their_subreaper)
+{
+	pid_t middle;
+
+	board_make();
+	V_SYS(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
+	middle = member(leaves_an_orphan_later, 0);
+	tree_ready(2);
+	V_EQUAL(0, member_status(middle));
+	V_EQUAL(0, member_status(board->value[0]));
+}
+
+/* ---- the end of a child ---- */
+
+static volatile sig_atomic_t signal_seen;
+
+static void on_signal(int sig)
+{
+	signal_seen = sig;
+}
+
+TREE_SURVIVES(the_exit_signal_stays)
+{
+	pid_t pid;
+
+	board_make();
+	signal(SIGUSR1, on_signal);
+	pid = V_SYS(syscall(SYS_clone, SIGUSR1, 0, 0, 0, 0));
+	if (!pid) {
+		member_await();
+		_exit(3);
+	}
+	tree_ready(1);
+	V_CHECK(WAIT_FOR(signal_seen == SIGUSR1));
+	V_EQUAL(-1, waitpid(pid, NULL, 0));
+	V_EQUAL(3 << 8, member_status(pid));
+}
+
+static int ends_with(long code)
+{
+	return code;
+}
+
+static int dies_of(long sig)
+{
+	struct rlimit no = { 0, 0 };
+
+	setrlimit(RLIMIT_CORE, &no);
+	kill(getpid(), sig);
+	return 99;
+}
+
+static bool is_zombie(pid_t pid)
+{
+	return proc_state(pid, pid) == 'Z';
+}
+
+TREE_SURVIVES(zombies_keep_their_status)
+{
+	pid_t exited, killed, segv;
+	siginfo_t info = { };
+	int i;
+
+	board_make();
+	exited = member(ends_with, 42);
+	killed = member(dies_of, SIGKILL);
+	segv = member(dies_of, SIGSEGV);
+	V_CHECK(WAIT_FOR(is_zombie(exited) && is_zombie(killed) && is_zombie(segv)));
+	victim_ready();
+	for (i = 0; i < 2; i++) {
+		V_CHECK(is_zombie(exited));
+		V_SYS(waitid(P_PID, exited, &info, WEXITED | WNOWAIT));
+		V_EQUAL(exited, info.si_pid);
+		V_EQUAL(42, info.si_status);
+		V_EQUAL(CLD_EXITED, info.si_code);
+		V_EQUAL(getuid(), info.si_uid);
+	}
+	V_EQUAL(42 << 8, member_status(exited));
+	V_EQUAL(SIGKILL, member_status(killed));
+	V_EQUAL(SIGSEGV, member_status(segv));
+}
+
+TREE_SURVIVES(zombies_tell_nobody_again)
+{
+	pid_t pid;
+
+	board_make();
+	signal(SIGCHLD, on_signal);
+	pid = member(ends_with, 1);
+	V_CHECK(WAIT_FOR(signal_seen == SIGCHLD));
+	signal_seen = 0;
+	victim_ready();
+	sleep_ms(20);
+	V_EQUAL(0, signal_seen);
+	V_EQUAL(1 << 8, member_status(pid));
+}
+
+static int uses_time(long ms)
+{
+	int64_t end = now_ns(CLOCK_PROCESS_CPUTIME_ID) + ms * 1000000;
+
+	while (now_ns(CLOCK_PROCESS_CPUTIME_ID) < end)
+		;
+	return 0;
+}
+
+TREE_SURVIVES(zombies_keep_what_they_have_used)
+{
+	struct rusage usage;
+	pid_t pid;
+	int status;
+
+	board_make();
+	pid = member(uses_time, 300);
+	V_CHECK(WAIT_FOR(is_zombie(pid)));
+	victim_ready();
+	V_EQUAL(pid, wait4(pid, &status, 0, &usage));
+	long ms = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000 +
+		  (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000;
+	if (ms < 250 || ms > 3000)
+		victim_fail(__LINE__, "%ld ms instead of 300", ms);
+}
+
+TREE_SURVIVES(a_zombie_of_a_child_waits_for_the_child)
+{
+	pid_t child;
+
+	board_make();
+	child = V_SYS(fork());
+	if (!child) {
+		pid_t zombie = member(ends_with, 7);
+
+		while (!is_zombie(zombie))
+			sleep_ms(1);
+		member_await();
+		_exit(member_status(zombie) == 7 << 8 ? 0 : 1);
+	}
+	tree_ready(1);
+	V_EQUAL(0, member_status(child));
+}
+
+TREE_SURVIVES(a_wait_goes_on)
+{
+	pid_t pid[3];
+	int i;
+
+	board_make();
+	for (i = 0; i < 3; i++) {
+		pid[i] = V_SYS(fork());
+		if (!pid[i]) {
+			pid_t child = member(has_many, 0);
+			int status = 0;
+
+			__sync_fetch_and_add(&board->ready, 1);
+			if (i == 0 && waitpid(child, &status, 0) != child)
+				_exit(1);
+			if (i == 1 && wait4(-1, &status, __WALL, NULL) != child)
+				_exit(1);
+			if (i == 2 && (waitid(P_ALL, 0, NULL, WEXITED) ||
+				       waitpid(child, NULL, 0) != -1))
+				_exit(1);
+			_exit(status);
+		}
+	}
+	V_CHECK(WAIT_FOR(board->ready == 6));
+	sleep_ms(50);	/* they sleep in wait */
+	victim_ready();
+	board_release();
+	for (i = 0; i < 3; i++)
+		V_EQUAL(0, member_status(pid[i]));
+}
+
+static int wants_to_die_with_its_parent(long sig)
+{
+	prctl(PR_SET_PDEATHSIG, sig, 0, 0, 0);
+	__sync_fetch_and_add(&board->ready, 1);
+	while (!board->value[1])
+		pause();
+	return 0;
+}
+
+static int has_one_that_dies_with_it(long unused)
+{
+	board->value[0] = member(wants_to_die_with_its_parent, SIGUSR2);
+	member_await();
+	return 0;
+}
+
+TREE_SURVIVES(the_parent_death_signal_comes)
+{
+	pid_t middle;
+
+	board_make();
+	V_SYS(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
+	middle = member(has_one_that_dies_with_it, 0);
+	tree_ready(2);
+	V_EQUAL(0, member_status(middle));
+	V_EQUAL(SIGUSR2, member_status(board->value[0]));
+}
+
+/* ---- stopped children ---- */
+
+TREE_SURVIVES(a_stopped_child_stays_stopped)
+{
+	pid_t child;
+	int status;
+
+	board_make();
+	child = member(tells_its_parent, getpid());
+	members_await(1);
+	signal(SIGCHLD, on_signal);
+	kill(child, SIGSTOP);
+	V_EQUAL(child, waitpid(child, &status, WUNTRACED));
+	V_CHECK(WIFSTOPPED(status));
+	V_CHECK(WAIT_FOR(signal_seen));
+	signal_seen = 0;
+	victim_ready();
+	board_release();
+	sleep_ms(50);
+	V_EQUAL('T', proc_state(child, child));
+	/* that is known already */
+	V_EQUAL(0, waitpid(child, &status, WNOHANG | WUNTRACED));
+	V_EQUAL(0, signal_seen);
+	kill(child, SIGCONT);
+	V_EQUAL(child, waitpid(child, &status, WCONTINUED));
+	V_CHECK(WIFCONTINUED(status));
+	V_EQUAL(0, member_status(child));
+}
+
+TREE_SURVIVES(a_stop_can_be_waited_for)
+{
+	pid_t child;
+	int status;
+
+	board_make();
+	child = member(tells_its_parent, getpid());
+	members_await(1);
+	signal(SIGCHLD, on_signal);
+	kill(child, SIGTSTP);
+	V_CHECK(WAIT_FOR(signal_seen));
+	signal_seen = 0;
+	victim_ready();
+	V_EQUAL(child, waitpid(child, &status, WUNTRACED));
+	V_EQUAL(SIGTSTP, WSTOPSIG(status));
+	V_EQUAL(0, signal_seen);
+	kill(child, SIGCONT);
+	V_CHECK(WAIT_FOR(signal_seen));
+	signal_seen = 0;
+	victim_ready();
+	V_EQUAL(child, waitpid(child, &status, WCONTINUED));
+	V_EQUAL(0, signal_seen);
+	V_EQUAL(0, waitpid(child, &status, WCONTINUED | WNOHANG));
+	board_release();
+	V_EQUAL(0, member_status(child));
+}
+
+/* ---- groups and sessions ---- */
+
+static int is_in(long group)
+{
+	pid_t session = getsid(0);
+
+	setpgid(0, group);
+	if (!group)
+		group = getpid();
+	board->value[group % BOARD_VALUES] = 1;
+	member_await();
+	return getpgrp() != group || getsid(0) != session;
+}
+
+TREE_SURVIVES(process_groups_stay)
+{
+	pid_t leader, other, own;
+
+	board_make();
+	leader = member(is_in, 0);
+	members_await(1);
+	other = member(is_in, leader);
+	own = member(is_in, getpgrp());
+	members_await(3);
+	victim_ready();
+	V_EQUAL(leader, getpgid(other));
+	board_release();
+	V_EQUAL(0, member_status(leader));
+	V_EQUAL(0, member_status(other));
+	V_EQUAL(0, member_status(own));
+}
+
+static int in_a_group_whose_leader_ends(long unused)
+{
+	pid_t leader, other;
+
+	leader = member(is_in, 0);
+	while (!board->value[leader % BOARD_VALUES])
+		sleep_ms(1);
+	other = member(is_in, leader);
+	while (board->ready < 2)
+		sleep_ms(1);
+	kill(leader, SIGKILL);
+	waitpid(leader, NULL, 0);
+	board->value[0] = leader;
+	member_await();
+	if (getpgid(other) != leader || getpgid(leader) != -1)
+		return 1;
+	/* it can still be signalled as a group */
+	if (kill(-leader, 0))
+		return 2;
+	return member_status(other);
+}
+
+TREE_SURVIVES(a_group_without_its_leader_stays)
+{
+	pid_t child;
+
+	board_make();
+	child = member(in_a_group_whose_leader_ends, 0);
+	tree_ready(3);
+	V_EQUAL(0, member_status(child));
+}
+
+static int leads_a_session(long unused)
+{
+	pid_t sid = setsid(), a, b;
+
+	a = member(is_in, getpgrp());
+	b = member(is_in, 0);
+	member_await();
+	if (getsid(0) != sid || getsid(a) != sid || getsid(b) != sid ||
+	    getpgid(a) != sid || getpgid(b) != b)
+		return 1;
+	/* it leads the session and the group: */
+	if (setsid() != -1 || setpgid(0, b) != -1)
+		return 2;
+	return member_status(a) || member_status(b);
+}
+
+TREE_SURVIVES(sessions_stay)
+{
+	pid_t child;
+
+	board_make();
+	child = member(leads_a_session, 0);
+	tree_ready(3);
+	V_EQUAL(0, member_status(child));
+}
+
+static int leaves_a_session(long unused)
+{
+	setsid();
+	board->value[0] = member(is_in, 0);
+	board->value[1] = getpid();
+	member(is_in, getpgrp());
+	while (board->ready < 2)
+		sleep_ms(1);
+	return 0;
+}
+
+TREE_SURVIVES(a_session_without_its_leader_stays)
+{
+	board_make();
+	V_SYS(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
+	V_EQUAL(0, member_status(member(leaves_a_session, 0)));
+	members_await(2);
+	victim_ready();
+	V_EQUAL(board->value[1], getsid(board->value[0]));
+	board_release();
+	V_EQUAL(0, member_status(board->value[0]));
+	V_CHECK(wait(NULL) > 0);
+}
+
+/* ---- what processes share ---- */
+
+static long kcmp(pid_t a, pid_t b, int type, long x, long y)
+{
+	return syscall(SYS_kcmp, a, b, type, x, y);
+}
+
+TREE_SURVIVES(the_offset_of_an_inherited_file_is_shared)
+{
+	char path[128];
+	pid_t child;
+	int fd;
+
+	board_make();
+	snprintf(path, sizeof(path), "%s/file", victim_dir);
+	fd = V_SYS(open(path, O_RDWR | O_CREAT, 0600));
+	child = V_SYS(fork());
+	if (!child) {
+		member_await();
+		_exit(write(fd, "child", 5) != 5);
+	}
+	V_EQUAL(6, write(fd, "parent", 6));
+	members_await(1);
+	victim_ready();
+	V_EQUAL(0, kcmp(getpid(), child, KCMP_FILE, fd, fd));
+	board_release();
+	V_EQUAL(0, member_status(child));
+	V_EQUAL(11, lseek(fd, 0, SEEK_CUR));
+}
+
+TREE_SURVIVES(files_opened_twice_are_not_shared)
+{
+	char path[128];
+	pid_t child;
+	int fd;
+
+	board_make();
+	snprintf(path, sizeof(path), "%s/file", victim_dir);
+	fd = V_SYS(open(path, O_RDWR | O_CREAT, 0600));
+	child = V_SYS(fork());
+	if (!child) {
+		close(fd);
+		if (open(path, O_RDWR) != fd)
+			_exit(9);
+		member_await();
+		_exit(write(fd, "child", 5) != 5);
+	}
+	members_await(1);
+	victim_ready();
+	V_CHECK(kcmp(getpid(), child, KCMP_FILE, fd, fd) > 0);
+	board_release();
+	V_EQUAL(0, member_status(child));
+	V_EQUAL(0, lseek(fd, 0, SEEK_CUR));
+}
+
+/* A child that shares with its parent what @flags say; goes on as fork() does. */
+static pid_t sharing_child(int flags)
+{
+	return V_SYS(syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0));
+}
+
+TREE_SURVIVES(a_table_of_descriptors_is_shared)
+{
+	pid_t child;
+
+	board_make();
+	child = sharing_child(CLONE_FILES);
+	if (!child) {
+		member_await();
+		_exit(dup2(0, 77) != 77);
+	}
+	members_await(1);
+	victim_ready();
+	V_EQUAL(0, kcmp(getpid(), child, KCMP_FILES, 0, 0));
+	board_release();
+	V_EQUAL(0, member_status(child));
+	V_SYS(fcntl(77, F_GETFD));
+}
+
+TREE_SURVIVES(a_working_directory_is_shared)
+{
+	char path[128];
+	pid_t child;
+
+	board_make();
+	child = sharing_child(CLONE_FS);
+	if (!child) {
+		member_await();
+		umask(0123);
+		_exit(chdir(victim_dir));
+	}
+	members_await(1);
+	victim_ready();
+	V_EQUAL(0, kcmp(getpid(), child, KCMP_FS, 0, 0));
+	board_release();
+	V_EQUAL(0, member_status(child));
+	V_CHECK(getcwd(path, sizeof(path)));
+	V_EQUAL(0, strcmp(path, victim_dir));
+	V_EQUAL(0123, umask(0));
+}
+
+/* With memory in common it needs a stack of its own. */
+static int shares_memory(void *arg)
+{
+	__sync_fetch_and_add(&board->ready, 1);
+	while (!board->go)
+		syscall(SYS_sched_yield);
+	*(volatile long *)arg = getpid();
+	return 5;
+}
+
+static pid_t vm_child(int flags, volatile long *where)
+{
+	char *stack = (void *)V_SYS(mmap(NULL, 65536, PROT_READ | PROT_WRITE,
+					 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+
+	return V_SYS(clone(shares_memory, stack + 65536, flags | CLONE_VM | SIGCHLD,
+			   (void *)where));
+}
+
+TREE_SURVIVES(memory_is_shared)
+{
+	volatile long seen = 0;
+	pid_t child;
+
+	board_make();
+	child = vm_child(0, &seen);
+	members_await(1);
+	victim_ready();
+	V_EQUAL(0, kcmp(getpid(), child, KCMP_VM, 0, 0));
+	V_CHECK(kcmp(getpid(), child, KCMP_SIGHAND, 0, 0) > 0);
+	V_CHECK(kcmp(getpid(), child, KCMP_FILES, 0, 0) > 0);
+	board_release();
+	V_EQUAL(5 << 8, member_status(child));
+	V_EQUAL(child, seen);
+}
+
+TREE_SURVIVES(memory_handlers_and_all_is_shared_by_three)
+{
+	volatile long a = 0, b = 0, c = 0;
+	pid_t first, second, third;
+
+	board_make();
+	first = vm_child(CLONE_SIGHAND | CLONE_FILES | CLONE_FS, &a);
+	second = vm_child(CLONE_SIGHAND, &b);
+	third = vm_child(CLONE_FILES, &c);
+	members_await(3);
+	victim_ready();
+	V_EQUAL(0, kcmp(first, second, KCMP_VM, 0, 0));
+	V_EQUAL(0, kcmp(getpid(), third, KCMP_VM, 0, 0));
+	V_EQUAL(0, kcmp(first, second, KCMP_SIGHAND, 0, 0));
+	V_EQUAL(0, kcmp(getpid(), second, KCMP_SIGHAND, 0, 0));
+	V_CHECK(kcmp(second, third, KCMP_SIGHAND, 0, 0) > 0);
+	V_EQUAL(0, kcmp(first, third, KCMP_FILES, 0, 0));
+	V_EQUAL(0, kcmp(getpid(), third, KCMP_FILES, 0, 0));
+	V_CHECK(kcmp(second, third, KCMP_FILES, 0, 0) > 0);
+	V_EQUAL(0, kcmp(getpid(), first, KCMP_FS, 0, 0));
+	V_CHECK(kcmp(first, second, KCMP_FS, 0, 0) > 0);
+	board_release();
+	V_EQUAL(5 << 8, member_status(first));
+	V_EQUAL(5 << 8, member_status(second));
+	V_EQUAL(5 << 8, member_status(third));
+	V_CHECK(a == first && b == second && c == third);
+}
+
+TREE_SURVIVES(siblings_share_what_their_parent_does_not_have)
+{
+	pid_t child, other;
+
+	board_make();
+	child = V_SYS(fork());
+	if (!child) {
+		/* a table that the parent does not share, shared with a sibling */
+		other = sharing_child(CLONE_FILES | CLONE_PARENT);
+		if (other)
+			board->value[0] = other;
+		member_await();
+		_exit(0);
+	}
+	members_await(2);
+	victim_ready();
+	other = board->value[0];
+	V_EQUAL(0, kcmp(child, other, KCMP_FILES, 0, 0));
+	V_CHECK(kcmp(getpid(), child, KCMP_FILES, 0, 0) > 0);
+	board_release();
+	V_EQUAL(0, member_status(child));
+	V_EQUAL(0, member_status(other));
+}
+
+static void *unshares(void *arg)
+{
+	V_SYS(unshare(CLONE_FILES | CLONE_FS));
+	V_SYS(dup2(0, 88));
+	V_SYS(chdir(victim_dir));
+	*(pid_t *)arg = gettid();
+	member_await();
+	V_SYS(fcntl(88, F_GETFD));
+	return NULL;
+}
+
+TREE_SURVIVES(a_thread_has_descriptors_of_its_own)
+{
+	pthread_t thread;
+	char path[128];
+	pid_t tid = 0;
+
+	board_make();
+	V_EQUAL(0, pthread_create(&thread, NULL, unshares, &tid));
+	members_await(1);
+	victim_ready();
+	V_CHECK(kcmp(getpid(), tid, KCMP_FILES, 0, 0) > 0);
+	V_CHECK(kcmp(getpid(), tid, KCMP_FS, 0, 0) > 0);
+	V_EQUAL(-1, fcntl(88, F_GETFD));
+	V_CHECK(getcwd(path, sizeof(path)));
+	V_CHECK(strcmp(path, victim_dir));
+	board_release();
+	pthread_join(thread, NULL);
+}
+
+TREE_SURVIVES(processes_wake_each_other_by_a_futex)
+{
+	volatile int *word;
+	pid_t child;
+
+	board_make();
+	word = (volatile int *)&board->value[0];
+	child = V_SYS(fork());
+	if (!child) {
+		__sync_fetch_and_add(&board->ready, 1);
+		while (!*word)
+			syscall(SYS_futex, word, FUTEX_WAIT, 0, NULL, NULL, 0);
+		_exit(6);
+	}
+	members_await(1);
+	V_CHECK(WAIT_FOR(proc_in_syscall(child, child, SYS_futex)));
+	victim_ready();
+	*word = 1;
+	/* it may not be there yet, and sees the word when it is */
+	V_SYS(syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0));
+	V_EQUAL(6 << 8, member_status(child));
+}
+
+TREE_SURVIVES(sealed_memory_that_two_have_mapped)
+{
+	long *area, *only_read;
+	pid_t child;
+	int fd;
+
+	board_make();
+	fd = V_SYS(memfd_create("sealed", MFD_ALLOW_SEALING));
+	V_SYS(ftruncate(fd, 8192));
+	area = (void *)V_SYS(mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+	child = V_SYS(fork());
+	if (!child) {
+		member_await();
+		area[1] = 2;
+		_exit(0);
+	}
+	members_await(1);
+	V_SYS(fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK));
+	only_read = (void *)V_SYS(mmap(NULL, 8192, PROT_READ, MAP_SHARED, fd, 0));
+	area[0] = 1;
+	victim_ready();
+	board_release();
+	V_EQUAL(0, member_status(child));
+	V_EQUAL(1, only_read[0]);
+	V_EQUAL(2, only_read[1]);
+	V_EQUAL(F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK, fcntl(fd, F_GET_SEALS));
+	V_EQUAL(-1, mprotect(only_read, 8192, PROT_READ | PROT_WRITE));
+}
+
+TREE_SURVIVES(each_has_its_own_memory)
+{
+	static volatile long private;
+	pid_t pid[4];
+	int i;
+
+	board_make();
+	for (i = 0; i < 4; i++) {
+		private = 1000 + i;
+		pid[i] = V_SYS(fork());
+		if (!pid[i]) {
+			private += 10;
+			member_await();
+			_exit(private - 1000);
+		}
+	}
+	private = 5;
+	tree_ready(4);
+	for (i = 0; i < 4; i++)
+		V_EQUAL((10 + i) << 8, member_status(pid[i]));
+	V_EQUAL(5, private);
+}
+
+/* ---- odd ones ---- */
+
+static void *survives_its_leader(void *arg)
+{
+	board->value[0] = gettid();
+	member_await();
+	board->value[1] = 1;
+	syscall(SYS_exit_group, 11);
+	return NULL;
+}
+
+static int ends_before_its_thread(long unused)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, survives_its_leader, NULL);
+	syscall(SYS_exit, 3);
+	return 0;
+}
+
+TREE_SURVIVES(a_process_whose_leader_has_ended)
+{
+	pid_t child;
+
+	board_make();
+	child = member(ends_before_its_thread, 0);
+	members_await(1);
+	V_CHECK(WAIT_FOR(is_zombie(child)));
+	victim_ready();
+	V_EQUAL('Z', proc_state(child, child));
+	V_EQUAL(0, waitpid(child, NULL, WNOHANG));
+	board_release();
+	V_EQUAL(11 << 8, member_status(child));
+	V_EQUAL(1, board->value[1]);
+}
+
+TREE_SURVIVES(vfork_goes_on)
+{
+	pid_t child;
+
+	board_make();
+	child = V_SYS(fork());
+	if (!child) {
+		static volatile int said;
+		pid_t pid = vfork();
+
+		if (!pid) {
+			__sync_fetch_and_add(&board->ready, 1);
+			while (!board->go)
+				syscall(SYS_sched_yield);
+			said = 1;
+			_exit(4);
+		}
+		/* it was not before the child, and with the child's ID */
+		if (!said || waitpid(pid, (int *)&said, 0) != pid)
+			_exit(1);
+		_exit(said == 4 << 8 ? 0 : 2);
+	}
+	members_await(1);
+	victim_ready();
+	sleep_ms(30);
+	V_EQUAL(0, waitpid(child, NULL, WNOHANG));
+	board_release();
+	V_EQUAL(0, member_status(child));
+}
+
+TREE_SURVIVES(pending_signals_of_all)
+{
+	sigset_t set;
+	pid_t child;
+
+	board_make();
+	child = V_SYS(fork());
+	if (!child) {
+		signal(SIGUSR1, on_signal);
+		sigemptyset(&set);
+		sigaddset(&set, SIGUSR1);
+		sigprocmask(SIG_BLOCK, &set, NULL);
+		member_await();
+		sigprocmask(SIG_UNBLOCK, &set, NULL);
+		_exit(signal_seen != SIGUSR1);
+	}
+	members_await(1);
+	kill(child, SIGUSR1);
+	victim_ready();
+	board_release();
+	V_EQUAL(0, member_status(child));
+}
+
+TREE_SURVIVES(the_tree_again_and_again)
+{
+	pid_t child;
+	int i;
+
+	board_make();
+	child = member(goes_deeper, 4);
+	members_await(4);
+	for (i = 0; i < 5; i++)
+		victim_ready();
+	board_release();
+	V_EQUAL(0, member_status(child));
+}
+
+/* ---- as the test sees it ---- */
+
+VICTIM(has_a_child_to_be_killed)
+{
+	pid_t pid;
+
+	board_make();
+	pid = member(tells_its_parent, getpid());
+	members_await(1);
+	vpage->word[0] = pid;
+	victim_ready();
+	board_release();
+	vpage->word[1] = waitpid(pid, NULL, 0);
+	vpage->word[2] = errno;
+	victim_ready();
+}
+
+static bool exists(pid_t pid)
+{
+	return !kill(pid, 0) || errno != ESRCH;
+}
+
+TEST_F(tree, one_process_without_its_children)
+{
+	pid_t child;
+
+	if (dry_run())
+		SKIP(return, "nothing to see in a dry run");
+	ASSERT_EQ(0, victim_start(&self->v, "has_a_child_to_be_killed"));
+	child = victim_word(&self->v, 0);
+	/* it shares its board with the child, who is outside */
+	ASSERT_EQ(-EOPNOTSUPP, victim_try_checkpoint(&self->v, CHECKPOINT_SINGLE));
+	EXPECT_NE(NULL, strstr(self->v.log, "shared memory"));
+	EXPECT_NE(NULL, strstr(self->v.log, "child"));
+	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
+	EXPECT_TRUE(exists(child));
+	EXPECT_EQ(0, victim_checkpoint(&self->v, CHECKPOINT_CHECK));
+}
+
+VICTIM(has_a_child_and_nothing_in_common)
+{
+	pid_t pid = V_SYS(fork());
+
+	if (!pid)
+		for (;;)
+			pause();
+	vpage->word[0] = pid;
+	victim_ready();
+	vpage->word[1] = waitpid(pid, NULL, WNOHANG);
+	vpage->word[2] = errno;
+	victim_ready();
+}
+
+TEST_F(tree, a_process_restarted_alone_has_no_children)
+{
+	if (dry_run())
+		SKIP(return, "nothing to see in a dry run");
+	ASSERT_EQ(0, victim_start(&self->v, "has_a_child_and_nothing_in_common"));
+	ASSERT_EQ(0, victim_checkpoint(&self->v, CHECKPOINT_SINGLE));
+	ASSERT_EQ(0, kill(victim_word(&self->v, 0), SIGKILL));
+	ASSERT_EQ(0, victim_kill(&self->v));
+	reap_all();
+	ASSERT_EQ(0, victim_restart(&self->v));
+	ASSERT_EQ(0, victim_go(&self->v));
+	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	EXPECT_EQ(-1, victim_word(&self->v, 1));
+	EXPECT_EQ(ECHILD, victim_word(&self->v, 2));
+}
+
+/* The ID of a descendant is taken: nothing of the tree may stay. */
+TEST_F(tree, a_failed_restart_leaves_no_process)
+{
+	pid_t child, taken;
+	int i;
+
+	if (dry_run())
+		SKIP(return, "nothing to see in a dry run");
+	ASSERT_EQ(0, victim_start(&self->v, "has_a_child_to_be_killed"));
+	child = victim_word(&self->v, 0);
+	ASSERT_EQ(0, victim_checkpoint(&self->v, CHECKPOINT_KILL));
+	reap_all();
+	self->v.alive = false;
+	taken = 0;
+	for (i = 0; i < 10 && taken != child; i++) {
+		struct { uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack,
+			 stack_size, tls, set_tid, set_tid_size; } args = {
+			.exit_signal = SIGCHLD,
+			.set_tid = (uintptr_t)&child,
+			.set_tid_size = 1,
+		};
+
+		taken = syscall(SYS_clone3, &args, sizeof(args));
+		if (!taken)
+			for (;;)
+				pause();
+	}
+	ASSERT_EQ(child, taken);
+	EXPECT_EQ(-EEXIST, victim_try_restart(&self->v, 0));
+	EXPECT_FALSE(exists(self->v.pid));
+	ASSERT_EQ(0, kill(taken, SIGKILL));
+	ASSERT_EQ(taken, waitpid(taken, NULL, 0));
+	EXPECT_EQ(-1, waitpid(-1, NULL, __WALL));
+	ASSERT_EQ(0, victim_restart(&self->v));
+	ASSERT_EQ(0, victim_go(&self->v));
+	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	EXPECT_EQ(child, victim_word(&self->v, 1));
+}
+
+TEST_F(tree, all_are_left_stopped)
+{
+	pid_t child;
+
+	if (dry_run())
+		SKIP(return, "nothing to see in a dry run");
+	ASSERT_EQ(0, victim_start(&self->v, "has_a_child_to_be_killed"));
+	child = victim_word(&self->v, 0);
+	ASSERT_EQ(0, victim_checkpoint(&self->v, CHECKPOINT_LEAVE_STOPPED));
+	EXPECT_TRUE(WAIT_FOR(proc_state(self->v.pid, self->v.pid) == 'T'));
+	EXPECT_TRUE(WAIT_FOR(proc_state(child, child) == 'T'));
+	if (variant->restart) {
+		ASSERT_EQ(0, kill(child, SIGKILL));
+		ASSERT_EQ(0, victim_kill(&self->v));
+		reap_all();
+		self->v.restart_flags = RESTART_LEAVE_STOPPED;
+		ASSERT_EQ(0, victim_restart(&self->v));
+		EXPECT_TRUE(WAIT_FOR(proc_state(self->v.pid, self->v.pid) == 'T'));
+		EXPECT_TRUE(WAIT_FOR(proc_state(child, child) == 'T'));
+	}
+	ASSERT_EQ(0, kill(child, SIGCONT));
+	ASSERT_EQ(0, kill(self->v.pid, SIGCONT));
+	ASSERT_EQ(0, victim_go(&self->v));
+	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	EXPECT_EQ(child, victim_word(&self->v, 1));
+}
+
+/* A descendant that another user owns: nobody is even stopped. */
+VICTIM(has_a_child_of_another_user)
+{
+	pid_t pid;
+
+	board_make();
+	pid = V_SYS(fork());
+	if (!pid) {
+		V_SYS(setresuid(1234, 1234, 1234));
+		member_await();
+		_exit(0);
+	}
+	members_await(1);
+	V_SYS(setresuid(1235, 1235, 1235));
+	V_SYS(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
+	vpage->word[0] = pid;
+	victim_ready();
+	board_release();
+	V_EQUAL(0, member_status(pid));
+}
+
+TEST_F(tree, rights_over_every_member_are_needed)
+{
+	struct checkpoint_args args;
+	int status;
+	pid_t pid;
+
+	if (dry_run())
+		SKIP(return, "nothing to see in a dry run");
+	ASSERT_EQ(0, victim_start(&self->v, "has_a_child_of_another_user"));
+	pid = fork();
+	if (!pid) {
+		args = checkpoint_args(&self->v, 0);
+		if (setresgid(0, 0, 0) || setresuid(1235, 1235, 1235))
+			_exit(1);
+		_exit(sys_checkpoint(self->v.pid, &args, sizeof(args)) == -EPERM &&
+		      strstr(self->v.log, "permission") ? 0 : 2);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	ASSERT_EQ(0, victim_finish(&self->v));
+}
+
+/* ---- increments ---- */
+
+#define CHAIN_PAGES	64
+
+VICTIM(grows)
+{
+	char *area = (void *)V_SYS(mmap(NULL, CHAIN_PAGES * 4096, PROT_READ | PROT_WRITE,
+					MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	pid_t pid[4];
+	int i, j;
+
+	board_make();
+	memset(area, 1, CHAIN_PAGES * 4096);
+	/* Each time a child more, that changes a page of its own of what it inherits. */
+	for (i = 0; i < 4; i++) {
+		pid[i] = V_SYS(fork());
+		if (!pid[i]) {
+			area[i * 4096] = 100 + i;
+			member_await();
+			for (j = 0; j < CHAIN_PAGES; j++)
+				if (area[j * 4096] != (j == i ? 100 + i : j < i ? 50 : 1))
+					_exit(j + 1);
+			_exit(0);
+		}
+		members_await(i + 1);
+		area[i * 4096] = 50;
+		victim_ready();
+	}
+	board_release();
+	for (i = 0; i < 4; i++)
+		V_EQUAL(0, member_status(pid[i]));
+}
+
+TEST_F(tree, increments_of_a_tree_that_grows)
+{
+	static const uint32_t trackers[] = {
+		CHECKPOINT_TRACKER_SHADOW, CHECKPOINT_TRACKER_WRITE_PROTECT,
+		CHECKPOINT_TRACKER_NONE,
+	};
+	size_t i;
+	int turn;
+
+	if (dry_run())
+		SKIP(return, "nothing to see in a dry run");
+	for (i = 0; i < ARRAY_SIZE(trackers); i++) {
+		struct chain c = { .tracker = trackers[i] };
+
+		if (!have_tracker(trackers[i]))
+			continue;
+		ASSERT_EQ(0, victim_start(&self->v, "grows"));
+		for (turn = 0; turn < 4; turn++) {
+			ASSERT_EQ(0, chain_image(&self->v, &c, 0));
+			if (turn && trackers[i] != CHECKPOINT_TRACKER_NONE)
+				EXPECT_LT(CHAIN_PAGES, self->v.stats.pages_parent);
+			if (turn == 3)
+				break;
+			ASSERT_EQ(0, victim_go(&self->v));
+			ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+		}
+		if (variant->restart) {
+			kill_all(getpid());
+			self->v.alive = false;
+			ASSERT_EQ(self->v.pid, chain_try_restart(&self->v, &c, 0));
+		}
+		ASSERT_EQ(0, victim_finish(&self->v));
+		chain_cleanup(&c);
+	}
+}
+
+/* ---- storms ---- */
+
+/* Forks, execs, threads and ends, as fast as it can; all of it has to be right. */
+static void *storm_thread(void *arg)
+{
+	return arg;
+}
+
+static int storm(long nr)
+{
+	static char *const argv[] = { "true", NULL };
+	pthread_t thread;
+	void *result;
+	int status;
+	long i;
+	pid_t pid;
+
+	for (i = 1; !board->go; i++) {
+		pid = fork();
+		if (pid < 0)
+			return 1;
+		if (!pid) {
+			if (i % 3 == 0)
+				execv("/bin/true", argv);
+			if (i % 3 == 1 && fork() == 0)
+				_exit(0);
+			_exit(i % 3 == 0 ? 9 : 0);
+		}
+		if (pthread_create(&thread, NULL, storm_thread, (void *)i))
+			return 2;
+		if (waitpid(pid, &status, 0) != pid || status)
+			return 3;
+		if (pthread_join(thread, &result) || result != (void *)i)
+			return 4;
+		board->value[nr]++;
+	}
+	return 0;
+}
+
+VICTIM(storms)
+{
+	pid_t pid[3];
+	int i, turn;
+
+	board_make();
+	V_SYS(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
+	for (i = 0; i < 3; i++)
+		pid[i] = member(storm, i);
+	for (turn = 0; turn < 10; turn++) {
+		victim_ready();
+		/* all of them go on */
+		for (i = 0; i < 3; i++) {
+			long before = board->value[i];
+
+			V_CHECK(WAIT_FOR(board->value[i] > before + 1));
+		}
+	}
+	board_release();
+	for (i = 0; i < 3; i++)
+		V_EQUAL(0, member_status(pid[i]));
+}
+
+TEST_F(tree, a_storm_of_forks_execs_and_ends)
+{
+	int busy = 0, turn, event;
+	long err;
+
+	ASSERT_EQ(0, victim_spawn(&self->v, "storms", NULL));
+	for (turn = 0; (event = victim_wait(&self->v)) == VICTIM_IS_READY; turn++) {
+		err = dry_run() ? 0 :
+		      victim_try_checkpoint(&self->v, variant->restart ? CHECKPOINT_KILL : 0);
+		/* something that is over the next moment, an exec say */
+		if (err == -EBUSY || err == -ESRCH || err == -ETIMEDOUT) {
+			busy++;
+		} else {
+			if (err)
+				show_log(self->v.log);
+			ASSERT_EQ(0, err);
+			if (variant->restart && !dry_run()) {
+				reap_all();
+				self->v.alive = false;
+				ASSERT_EQ(0, victim_restart(&self->v));
+			}
+		}
+		ASSERT_EQ(0, victim_go(&self->v));
+	}
+	ASSERT_EQ(VICTIM_ENDED, event);
+	test_log("%d of %d times busy", busy, turn);
+	ASSERT_GE(5, busy);
+}
+
+VICTIM(many)
+{
+	int nr = atoi(victim_arg), i;
+
+	board_make();
+	for (i = 0; i < nr; i++)
+		member(tells_its_parent, getpid());
+	members_await(nr);
+	victim_ready();
+	board_release();
+	for (i = 0; i < nr; i++) {
+		int status;
+
+		V_CHECK(wait(&status) > 0);
+		V_EQUAL(0, status);
+	}
+	V_EQUAL(-1, wait(NULL));
+}
+
+TEST_F(tree, a_thousand_processes)
+{
+	int64_t began, took[2];
+
+	ASSERT_EQ(0, victim_start_with(&self->v, "many", "1000"));
+	if (!dry_run()) {
+		began = now_ns(CLOCK_MONOTONIC);
+		ASSERT_EQ(0, victim_checkpoint(&self->v, variant->restart ?
+					       CHECKPOINT_KILL : 0));
+		took[0] = now_ns(CLOCK_MONOTONIC) - began;
+		if (variant->restart) {
+			reap_all();
+			self->v.alive = false;
+			began = now_ns(CLOCK_MONOTONIC);
+			ASSERT_EQ(0, victim_restart(&self->v));
+			took[1] = now_ns(CLOCK_MONOTONIC) - began;
+			test_log("restart: %lld ms", (long long)took[1] / 1000000);
+		}
+		test_log("checkpoint: %lld ms", (long long)took[0] / 1000000);
+	}
+	ASSERT_EQ(0, victim_finish(&self->v));
+}
+
+CKPT_TEST_MAIN
