@@ -197,6 +197,17 @@ int lcr_save_begin_next(struct lcr_save *save, const struct lcr_series *series)
 	return -1;
 }
 
+/* Is it an ancestor of the caller? */
+static bool is_ancestor(pid_t pid)
+{
+	pid_t up = getppid();
+
+	while (up && up != pid)
+		if (!lcr_process_state(up, &up))
+			return false;
+	return up;
+}
+
 int lcr_save_checkpoint(struct lcr_save *save, pid_t pid,
 			const struct ckpt_options *user_opts)
 {
@@ -207,6 +218,12 @@ int lcr_save_checkpoint(struct lcr_save *save, pid_t pid,
 		return -1;
 	opts.size = sizeof(opts);
 	if ((opts.flags & CKPT_KILL) && (opts.flags & CKPT_LEAVE_STOPPED)) {
+		errno = EINVAL;
+		return -1;
+	}
+	/* It would be stopped itself, and never bring the image to safety. */
+	if ((opts.flags & (CKPT_KILL | CKPT_LEAVE_STOPPED)) && !(opts.flags & CKPT_SINGLE) &&
+	    pid && is_ancestor(pid)) {
 		errno = EINVAL;
 		return -1;
 	}

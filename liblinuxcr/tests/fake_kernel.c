@@ -5,6 +5,7 @@
  *	FAKE_ERROR	errno value they fail with
  *	FAKE_LOG	their report
  *	FAKE_SLEEP	seconds a checkpoint takes
+ *	FAKE_RESTARTED	a checkpoint returns in the restarted process
  *	FAKE_NFS	the file system has no O_TMPFILE
  *	FAKE_COMMAND	shell command that is the restarted process
  *	FAKE_PGRP	it leads a process group
@@ -149,7 +150,7 @@ static long checkpoint(const struct checkpoint_args *args)
 	}
 	if (seconds)
 		sleep(atoi(seconds));
-	return finish(args->log, args->log_size, args->stats, 0);
+	return finish(args->log, args->log_size, args->stats, getenv("FAKE_RESTARTED") ? 1 : 0);
 }
 
 static void log_parents(const struct restart_args *args)

@@ -650,6 +650,19 @@ static bool descendants_go_on_too(void)
 	return true;
 }
 
+static bool caller_is_not_stopped_with_the_tree(void)
+{
+	struct ckpt_options opts = { .size = sizeof(opts), .flags = CKPT_KILL };
+
+	enter_dir();
+	CHECK(ckpt_save(getppid(), "image", &opts) == -1 && errno == EINVAL);
+	opts.flags = CKPT_LEAVE_STOPPED;
+	CHECK(ckpt_save(getppid(), "image", &opts) == -1 && errno == EINVAL);
+	CHECK(!fake.args_size && !count_files());
+	leave_dir();
+	return true;
+}
+
 static bool kill_flag_is_passed_on_otherwise(void)
 {
 	struct ckpt_options opts = { .size = sizeof(opts), .flags = CKPT_KILL };
@@ -838,6 +851,8 @@ int main(void)
 		  descendants_are_killed_too },
 		{ "descendants go on when the image is not safe, unless they were stopped",
 		  descendants_go_on_too },
+		{ "nobody stops or kills a tree that he is part of",
+		  caller_is_not_stopped_with_the_tree },
 		{ "CKPT_KILL is passed on where it cannot be done later",
 		  kill_flag_is_passed_on_otherwise },
 		{ "all options reach checkpoint(2)",

@@ -922,6 +922,14 @@ restart_passes_terminal()
 	return $result
 }
 
+# Saved with an ancestor
+save_in_restarted_process()
+{
+	rm -f image
+	FAKE_RESTARTED=1 expect 0 fake "$ckpt" save $$ image && empty out && empty err &&
+	[ ! -e image ]
+}
+
 info_shows_image()
 {
 	"$tests/make_image" > image
@@ -1098,6 +1106,7 @@ run "restart passes signals on" restart_forwards_signals
 run "restart leaves alone what it was told to ignore" restart_respects_nohup
 run "restart stops and continues with the process" restart_stops_with_process
 run "restart lends the terminal to a process group" restart_passes_terminal
+run "save that is in the image itself ends well after a restart" save_in_restarted_process
 run "info shows what is in an image" info_shows_image
 run "info --json is JSON" info_in_json
 run "info shows a tree of processes" info_shows_tree

@@ -116,7 +116,8 @@ static const struct {
 			"server. The process goes on; try again, or with a longer --timeout." },
 	{ ESRCH,	"It has ended, or ended meanwhile." },
 	{ EINTR,	"Interrupted by a signal. The process goes on." },
-	{ EINVAL,	"PID has to be that of a process, not of one of its threads." },
+	{ EINVAL,	"PID has to be that of a process, not of one of its threads; and with\n"
+			"--kill or --leave-stopped not that of an ancestor of ckpt." },
 	{ ENOSPC,	"The process goes on; free some space or save it elsewhere." },
 	{ EDQUOT,	"The process goes on; free some space or save it elsewhere." },
 	{ EPIPE,	"The reader of standard output has ended. The process goes on." },
@@ -388,6 +389,9 @@ static int checkpoint_once(const struct arguments *args, const struct ckpt_optio
 
 	if (!ret)
 		return 0;
+	/* The restarted ckpt, a descendant of the process: its work was done before. */
+	if (ret == 1)
+		exit(STATUS_OK);
 	/* Whatever it has written: another one begins where it did. */
 	if (save && lcr_save_rewind(save))
 		return errno;
