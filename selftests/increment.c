@@ -619,7 +619,7 @@ TEST_F(increment, invalid_arguments_of_checkpoint)
 	INVALID(args.tracker = CHECKPOINT_TRACKER_OFF);
 	INVALID(memset(args.parent_uuid, 0, CKPT_UUID_SIZE));
 	INVALID(args.flags = 0);
-	INVALID(args.flags |= CHECKPOINT_INCREMENTAL << 1);
+	INVALID(args.flags |= CHECKPOINT_SINGLE << 1);
 	INVALID(args.flags |= CHECKPOINT_KILL | CHECKPOINT_LEAVE_STOPPED);
 #undef INVALID
 	/* as an older program has it: without the new fields there is no parent */

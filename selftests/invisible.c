@@ -176,7 +176,7 @@ INVISIBLE_TO(futex, true)
 	end();
 }
 
-INVISIBLE_TO(epoll_wait, false)
+INVISIBLE_TO(epoll_wait, true)
 {
 	struct epoll_event event;
 	int fd = V_SYS(epoll_create1(0));
@@ -186,7 +186,7 @@ INVISIBLE_TO(epoll_wait, false)
 	end();
 }
 
-INVISIBLE_TO(epoll_pwait, false)
+INVISIBLE_TO(epoll_pwait, true)
 {
 	struct epoll_event event;
 	int fd = V_SYS(epoll_create1(0));
@@ -197,7 +197,7 @@ INVISIBLE_TO(epoll_pwait, false)
 	end();
 }
 
-INVISIBLE_TO(epoll_pwait2, false)
+INVISIBLE_TO(epoll_pwait2, true)
 {
 	struct epoll_event event;
 	int fd = V_SYS(epoll_create1(0));
@@ -283,7 +283,7 @@ TEST_F(invisible, io_getevents)
 }
 
 /* The waits without a time-out are ended after two seconds by somebody else. */
-INVISIBLE_TO(wait4, false)
+INVISIBLE_TO(wait4, true)
 {
 	int status;
 	pid_t pid;
@@ -299,7 +299,7 @@ INVISIBLE_TO(wait4, false)
 	end();
 }
 
-INVISIBLE_TO(waitid, false)
+INVISIBLE_TO(waitid, true)
 {
 	siginfo_t info = {};
 	pid_t pid;

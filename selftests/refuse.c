@@ -19,22 +19,16 @@
 #include <linux/userfaultfd.h>
 #include <mqueue.h>
 #include <netinet/in.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/fanotify.h>
 #include <sys/file.h>
-#include <sys/inotify.h>
 #include <sys/io.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/msg.h>
-#include <sys/pidfd.h>
 #include <sys/ptrace.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/timerfd.h>
 #include <sys/xattr.h>
 
 #include "ckpt_test.h"
@@ -266,63 +260,6 @@ REFUSED(terminal_beside_the_standard_descriptors, "fd 77")
 	V_SYS(unlockpt(77));
 }
 
-REFUSED(eventfd, "fd 77", "eventfd")
-{
-	uint64_t value;
-
-	as_77(eventfd(3, 0));
-	victim_ready();
-	V_EQUAL(8, read(77, &value, 8));
-	V_EQUAL(3, value);
-}
-
-REFUSED(epoll, "fd 77", "eventpoll")
-{
-	struct epoll_event event = { .events = EPOLLIN };
-
-	as_77(epoll_create1(0));
-	victim_ready();
-	V_EQUAL(0, epoll_wait(77, &event, 1, 0));
-}
-
-REFUSED(timerfd, "fd 77", "timerfd")
-{
-	struct itimerspec in_10_ms = { .it_value.tv_nsec = 10000000 };
-	uint64_t count;
-
-	as_77(timerfd_create(CLOCK_MONOTONIC, 0));
-	V_SYS(timerfd_settime(77, 0, &in_10_ms, NULL));
-	victim_ready();
-	V_EQUAL(8, read(77, &count, 8));
-	V_EQUAL(1, count);
-}
-
-REFUSED(signalfd, "fd 77", "signalfd")
-{
-	struct signalfd_siginfo info;
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR1);
-	V_SYS(sigprocmask(SIG_BLOCK, &set, NULL));
-	as_77(signalfd(-1, &set, 0));
-	V_SYS(raise(SIGUSR1));
-	victim_ready();
-	V_EQUAL(sizeof(info), read(77, &info, sizeof(info)));
-	V_EQUAL(SIGUSR1, info.ssi_signo);
-}
-
-REFUSED(inotify, "fd 77", "inotify")
-{
-	char buf[4096];
-
-	as_77(inotify_init1(IN_NONBLOCK));
-	V_SYS(inotify_add_watch(77, victim_dir, IN_CREATE));
-	victim_ready();
-	close(open_file("new"));
-	V_CHECK(read(77, buf, sizeof(buf)) > 0);
-}
-
 REFUSED(fanotify, "fd 77", "fanotify")
 {
 	as_77(fanotify_init(FAN_CLASS_NOTIF, O_RDONLY));
@@ -362,13 +299,6 @@ REFUSED(memory_under_userfaultfd, "userfaultfd")
 	V_SYS(ioctl(77, UFFDIO_REGISTER, &reg));
 	victim_ready();
 	V_SYS(ioctl(77, UFFDIO_UNREGISTER, &reg.range));
-}
-
-REFUSED(pidfd, "fd 77")
-{
-	as_77(syscall(__NR_pidfd_open, getpid(), 0));
-	victim_ready();
-	V_SYS(syscall(__NR_pidfd_send_signal, 77, 0, NULL, 0));
 }
 
 REFUSED(perf_event, "fd 77", "perf")
@@ -764,7 +694,7 @@ TEST_F(refuse, tracer_of_another_process)
 	struct victim other;
 
 	victim_init(&other);
-	ASSERT_EQ(0, victim_start(&other, "pidfd"));
+	ASSERT_EQ(0, victim_start(&other, "fanotify"));
 	ASSERT_EQ(0, victim_start(&self->v, "tracer"));
 	ASSERT_EQ(0, victim_set_word(&self->v, 1, other.pid));
 	ASSERT_EQ(0, victim_go(&self->v));
@@ -975,7 +905,7 @@ VICTIM(many_things)
 
 	V_SYS(socketpair(AF_UNIX, SOCK_DGRAM, 0, s));
 	V_EQUAL(50, dup2(s[0], 50));
-	V_EQUAL(51, dup2(V_SYS(eventfd(0, 0)), 51));
+	V_EQUAL(51, dup2(V_SYS(fanotify_init(FAN_CLASS_NOTIF, O_RDONLY)), 51));
 	V_EQUAL(52, dup2(open_file("deleted"), 52));
 	V_SYS(unlink(file_name("deleted")));
 	V_EQUAL(53, dup2(open_file("locked"), 53));
@@ -1008,7 +938,7 @@ TEST_F(refuse, everything_is_reported_at_once)
 /* What was refused once is not held against the process afterwards. */
 VICTIM(refused_then_not)
 {
-	as_77(eventfd(0, 0));
+	as_77(fanotify_init(FAN_CLASS_NOTIF, O_RDONLY));
 	victim_ready();
 	close(77);
 	victim_ready();

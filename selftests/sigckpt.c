@@ -297,7 +297,7 @@ TEST_F(sigckpt, a_timer_of_the_process_can_send_it)
 TEST_F(sigckpt, unknown_flags_are_refused_to_the_sender)
 {
 	ASSERT_EQ(0, victim_start(&self->v, "waits"));
-	EXPECT_EQ(-EINVAL, send_flags(self->v.pid, 1 << 4));
+	EXPECT_EQ(-EINVAL, send_flags(self->v.pid, CHECKPOINT_SIGNAL_SINGLE << 1));
 	EXPECT_EQ(-EINVAL, send_flags(self->v.pid, -1));
 	EXPECT_EQ(-EINVAL, send_flags(self->v.pid, CHECKPOINT_SIGNAL_FULL |
 				      CHECKPOINT_SIGNAL_INCREMENTAL));
