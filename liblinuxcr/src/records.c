@@ -38,6 +38,9 @@ static const struct lcr_record_type types[] = {
 	RECORD(FILE,		sizeof(struct ckpt_file)),
 	RECORD(FS,		sizeof(struct ckpt_fs)),
 	RECORD(PATH,		sizeof(struct ckpt_path)),
+	RECORD(EPOLL_ITEM,	sizeof(struct ckpt_epoll_item)),
+	RECORD(INOTIFY_WATCH,	sizeof(struct ckpt_inotify_watch)),
+	RECORD(INOTIFY_EVENT,	sizeof(struct ckpt_inotify_event)),
 };
 
 const struct lcr_record_type *lcr_record_type(uint32_t type)

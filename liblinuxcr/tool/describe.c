@@ -300,12 +300,64 @@ static char *shmem_name(const struct summary *summary, uint32_t objref)
 	return trailing_name(item, offsetof(struct ckpt_shmem, name), shmem->name_len);
 }
 
+/* "-1.5 s" for -1500000000 */
+static char *left(int64_t ns)
+{
+	uint64_t size = ns < 0 ? -(uint64_t)ns : (uint64_t)ns;
+
+	return text("%s%s", ns < 0 ? "-" : "", format_time(size));
+}
+
+static char *timerfd_name(const struct ckpt_file_timerfd *timer)
+{
+	char *time, *result;
+
+	if (!(timer->flags & CKPT_TIMERFD_ARMED) || timer->flags & CKPT_TIMERFD_ABSOLUTE)
+		return text("clock %" PRId32 ", %s", timer->clock,
+			    timer->flags & CKPT_TIMERFD_ARMED ? "absolute" : "not armed");
+	time = left(timer->deadline);
+	result = text("clock %" PRId32 ", %s left", timer->clock, time);
+	free(time);
+	return result;
+}
+
+/* What there is to say of a file without a name, or NULL */
+static char *anonymous_name(const char *type, const void *rest, size_t size)
+{
+	const struct ckpt_file_eventfd *eventfd = rest;
+	const struct ckpt_file_epoll *epoll = rest;
+	const struct ckpt_file_signalfd *signalfd = rest;
+	const struct ckpt_file_inotify *inotify = rest;
+	const struct ckpt_file_pidfd *pidfd = rest;
+
+	if (!strncmp(type, "eventfd", CKPT_FILE_TYPE_MAX) && size >= sizeof(*eventfd))
+		return text("counter %" PRIu64 "%s", (uint64_t)eventfd->count,
+			    eventfd->flags & CKPT_FILE_EVENTFD_SEMAPHORE ?
+			    ", semaphore" : "");
+	if (!strncmp(type, "epoll", CKPT_FILE_TYPE_MAX) && size >= sizeof(*epoll))
+		return text("%s", format_count(epoll->nr_items, "item"));
+	if (!strncmp(type, "timerfd", CKPT_FILE_TYPE_MAX) &&
+	    size >= sizeof(struct ckpt_file_timerfd))
+		return timerfd_name(rest);
+	if (!strncmp(type, "signalfd", CKPT_FILE_TYPE_MAX) && size >= sizeof(*signalfd))
+		return text("signals %" PRIx64, (uint64_t)signalfd->mask);
+	if (!strncmp(type, "inotify", CKPT_FILE_TYPE_MAX) && size >= sizeof(*inotify))
+		return text("%" PRIu32 " watch%s", inotify->nr_watches,
+			    inotify->nr_watches == 1 ? "" : "es");
+	if (!strncmp(type, "pidfd", CKPT_FILE_TYPE_MAX) && size >= sizeof(*pidfd))
+		return pidfd->kind == CKPT_PIDFD_ENDED ? text("ended process") :
+		       text("pid %" PRIu32 "%s", pidfd->pid,
+			    pidfd->kind == CKPT_PIDFD_IMAGE ? "" : ", not in the image");
+	return NULL;
+}
+
 /* What a FILE record stands for: a path, a name, or nothing that is known here */
 static char *file_name(const struct summary *summary, const void *payload, size_t size)
 {
 	const struct ckpt_file *file = payload;
 	const void *rest = file + 1;
 	const char *type = (const char *)file->type;
+	char *name;
 
 	size -= sizeof(*file);
 	if ((!strncmp(type, "regular", sizeof(file->type)) ||
@@ -330,7 +382,8 @@ static char *file_name(const struct summary *summary, const void *payload, size_
 
 		return text("%.*s", ARRAY(inherit->name));
 	}
-	return text("%s", "");
+	name = anonymous_name(type, rest, size);
+	return name ? name : text("%s", "");
 }
 
 static char *file_object_name(const struct summary *summary, uint32_t objref)
@@ -413,14 +466,6 @@ static unsigned int count_handlers(const struct ckpt_sighand *sighand)
 	for (i = 0; i < CKPT_NSIG; i++)
 		count += sighand->action[i].handler > 1;
 	return count;
-}
-
-/* "-1.5 s" for -1500000000 */
-static char *left(int64_t ns)
-{
-	uint64_t size = ns < 0 ? -(uint64_t)ns : (uint64_t)ns;
-
-	return text("%s%s", ns < 0 ? "-" : "", format_time(size));
 }
 
 static char *describe_times(const struct ckpt_usage *usage)
@@ -569,9 +614,13 @@ char *describe_record(const struct ckpt_record *record, const struct summary *su
 		struct ckpt_fd fd;
 		struct ckpt_fs fs;
 		struct ckpt_path path;
+		struct ckpt_epoll_item epoll_item;
+		struct ckpt_inotify_watch inotify_watch;
+		struct ckpt_inotify_event inotify_event;
 		struct pages_item pages;
 		struct ckpt_trailer trailer;
 	} *p = record->payload;
+	char *name, *result;
 	size_t space;
 
 	switch (record->type) {
@@ -641,6 +690,24 @@ char *describe_record(const struct ckpt_record *record, const struct summary *su
 	case CKPT_REC_PATH:
 		space = record->payload_length - sizeof(p->path);
 		return text("%.*s", length(p->path.path, space), (const char *)p->path.path);
+	case CKPT_REC_EPOLL_ITEM:
+		return text("fd %" PRIu32 ", file %" PRIu32 ", events %" PRIx32 "%s",
+			    p->epoll_item.fd, p->epoll_item.file, p->epoll_item.events,
+			    p->epoll_item.flags & CKPT_EPOLL_READY ? ", ready" : "");
+	case CKPT_REC_INOTIFY_WATCH:
+		name = path_name(summary, p->inotify_watch.path);
+		result = text("watch %" PRIu32 ", mask %" PRIx32 ", %s",
+			      p->inotify_watch.wd, p->inotify_watch.mask, name);
+		free(name);
+		return result;
+	case CKPT_REC_INOTIFY_EVENT:
+		space = record->payload_length - sizeof(p->inotify_event);
+		return text("watch %" PRId32 ", mask %" PRIx32 " %.*s",
+			    p->inotify_event.wd, p->inotify_event.mask,
+			    length(p->inotify_event.name,
+				   p->inotify_event.name_len < space ?
+				   p->inotify_event.name_len : space),
+			    (const char *)p->inotify_event.name);
 	default:
 		return NULL;
 	}
