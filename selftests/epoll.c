@@ -685,32 +685,33 @@ VICTIM(two_sets)
 	victim_ready();
 }
 
-/* The nth item of the set that is descriptor @set. */
-static struct ckpt_epoll_item *item_of(struct image *img, uint32_t set, int nth)
-{
-	struct ckpt_fd *fd = NULL;
-	uint32_t objref = 0;
-	int i;
-
-	for (i = 0; (fd = find(img, CKPT_REC_FD, i)); i++)
-		if (fd->fd == set)
-			objref = fd->file;
-	for (i = 0; i < img->nr; i++)
-		if (rec_at(img, i)->type == CKPT_REC_EPOLL_ITEM &&
-		    rec_at(img, i)->objref == objref && !nth--)
-			return payload_at(img, i);
-	return NULL;
-}
-
-static uint32_t file_of(struct image *img, uint32_t number)
+static struct ckpt_fd *fd_of(struct image *img, uint32_t number)
 {
 	struct ckpt_fd *fd;
 	int i;
 
 	for (i = 0; (fd = find(img, CKPT_REC_FD, i)); i++)
 		if (fd->fd == number)
-			return fd->file;
-	return 0;
+			break;
+	return fd;
+}
+
+static uint32_t file_of(struct image *img, uint32_t number)
+{
+	return fd_of(img, number)->file;
+}
+
+/* The nth item of the set that is descriptor @set. */
+static struct ckpt_epoll_item *item_of(struct image *img, uint32_t set, int nth)
+{
+	uint32_t objref = file_of(img, set);
+	int i;
+
+	for (i = 0; i < img->nr; i++)
+		if (rec_at(img, i)->type == CKPT_REC_EPOLL_ITEM &&
+		    rec_at(img, i)->objref == objref && !nth--)
+			return payload_at(img, i);
+	return NULL;
 }
 
 static struct ckpt_file_epoll *head_of(struct image *img)
@@ -763,6 +764,8 @@ HOSTILE(sets_in_each_other_later, other->file = file_of(img, 3), -EBADMSG)
 HOSTILE(item_twice, { other->file = inner->file; other->fd = inner->fd; }, -EBADMSG)
 HOSTILE(no_such_file, inner->file = 999999, -EBADMSG)
 HOSTILE(not_a_file, inner->file = rec_at(img, find_rec(img, CKPT_REC_MM, 0))->objref, -EBADMSG)
+HOSTILE(file_in_no_table, fd_of(img, 5)->file = file_of(img, 6), 0)
+HOSTILE(set_in_no_table, fd_of(img, 4)->file = file_of(img, 6), 0)
 HOSTILE(descriptor, inner->fd = 1U << 31, -EBADMSG)
 HOSTILE(flags, inner->flags = 2, -EBADMSG)
 HOSTILE(reserved, inner->reserved = 1, -EBADMSG)
