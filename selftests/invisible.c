@@ -325,7 +325,7 @@ static void *write_later(void *arg)
 	return NULL;
 }
 
-INVISIBLE_TO(read_from_pipe, false)
+INVISIBLE_TO(read_from_pipe, true)
 {
 	pthread_t thread;
 	char byte;

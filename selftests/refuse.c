@@ -214,43 +214,6 @@ REFUSED(packet_socket, "fd 77", "socket")
 	victim_ready();
 }
 
-REFUSED(pipe, "fd 77", "fd 78", "pipe")
-{
-	int p[2];
-	char byte;
-
-	V_SYS(pipe(p));
-	as_77(p[0]);
-	V_EQUAL(78, dup2(p[1], 78));
-	close(p[1]);
-	victim_ready();
-	V_EQUAL(1, write(78, "x", 1));
-	V_EQUAL(1, read(77, &byte, 1));
-}
-
-REFUSED(both_ends_of_a_pipe_on_standard_descriptors, "fd 0", "pipe")
-{
-	int p[2];
-	char byte;
-
-	V_SYS(pipe(p));
-	V_SYS(dup2(p[0], 0));
-	V_SYS(dup2(p[1], 1));
-	close(p[0]);
-	close(p[1]);
-	victim_ready();
-	V_EQUAL(1, write(1, "x", 1));
-	V_EQUAL(1, read(0, &byte, 1));
-}
-
-REFUSED(fifo, "fd 77")
-{
-	V_SYS(mkfifo(file_name("fifo"), 0644));
-	as_77(open(file_name("fifo"), O_RDWR));
-	victim_ready();
-	V_EQUAL(1, write(77, "x", 1));
-}
-
 REFUSED(terminal_beside_the_standard_descriptors, "fd 77")
 {
 	int fd = posix_openpt(O_RDWR | O_NOCTTY);

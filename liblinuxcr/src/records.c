@@ -41,6 +41,8 @@ static const struct lcr_record_type types[] = {
 	RECORD(EPOLL_ITEM,	sizeof(struct ckpt_epoll_item)),
 	RECORD(INOTIFY_WATCH,	sizeof(struct ckpt_inotify_watch)),
 	RECORD(INOTIFY_EVENT,	sizeof(struct ckpt_inotify_event)),
+	RECORD(PIPE,		sizeof(struct ckpt_pipe)),
+	RECORD(PIPE_BUFFER,	sizeof(struct ckpt_pipe_buffer)),
 };
 
 const struct lcr_record_type *lcr_record_type(uint32_t type)

@@ -222,6 +222,7 @@ void summary_add(struct summary *summary, const struct ckpt_record *record)
 	case CKPT_REC_MM:
 	case CKPT_REC_VMA:
 	case CKPT_REC_SHMEM:
+	case CKPT_REC_PIPE:
 		keep(summary, record);
 		break;
 	default:
@@ -300,6 +301,17 @@ static char *shmem_name(const struct summary *summary, uint32_t objref)
 	return trailing_name(item, offsetof(struct ckpt_shmem, name), shmem->name_len);
 }
 
+static char *pipe_name(const struct summary *summary, uint32_t objref)
+{
+	const struct item *item = find(summary, CKPT_REC_PIPE, objref);
+	const struct ckpt_pipe *pipe;
+
+	if (!item)
+		return text("(pipe %" PRIu32 ")", objref);
+	pipe = (const void *)item->payload;
+	return pipe->node.path ? path_name(summary, pipe->node.path) : text("pipe %" PRIu32, objref);
+}
+
 /* "-1.5 s" for -1500000000 */
 static char *left(int64_t ns)
 {
@@ -374,6 +386,12 @@ static char *file_name(const struct summary *summary, const void *payload, size_
 		const struct ckpt_file_shmem *shmem = rest;
 
 		return shmem_name(summary, shmem->shmem);
+	}
+	if (!strncmp(type, "pipe", sizeof(file->type)) &&
+	    size >= sizeof(struct ckpt_file_pipe)) {
+		const struct ckpt_file_pipe *pipe = rest;
+
+		return pipe_name(summary, pipe->pipe);
 	}
 	if ((!strncmp(type, "inherit", sizeof(file->type)) ||
 	     !strncmp(type, "external", sizeof(file->type))) &&
@@ -617,6 +635,8 @@ char *describe_record(const struct ckpt_record *record, const struct summary *su
 		struct ckpt_epoll_item epoll_item;
 		struct ckpt_inotify_watch inotify_watch;
 		struct ckpt_inotify_event inotify_event;
+		struct ckpt_pipe pipe;
+		struct ckpt_pipe_buffer pipe_buffer;
 		struct pages_item pages;
 		struct ckpt_trailer trailer;
 	} *p = record->payload;
@@ -708,6 +728,12 @@ char *describe_record(const struct ckpt_record *record, const struct summary *su
 				   p->inotify_event.name_len < space ?
 				   p->inotify_event.name_len : space),
 			    (const char *)p->inotify_event.name);
+	case CKPT_REC_PIPE:
+		return text("capacity %s, %s", format_bytes(p->pipe.size),
+			    format_count(p->pipe.nr_buffers, "buffer"));
+	case CKPT_REC_PIPE_BUFFER:
+		return text("%" PRIu32 " bytes%s", p->pipe_buffer.len,
+			    p->pipe_buffer.flags & CKPT_PIPE_BUFFER_PACKET ? ", packet" : "");
 	default:
 		return NULL;
 	}
