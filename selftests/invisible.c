@@ -232,7 +232,7 @@ INVISIBLE_TO(semtimedop, true)
 	end();
 }
 
-INVISIBLE_TO(recv_with_timeout, false)
+INVISIBLE_TO(recv_with_timeout, true)
 {
 	struct timeval tv = { WAIT_MS / 1000, WAIT_MS % 1000 * 1000 };
 	char byte;
@@ -246,7 +246,7 @@ INVISIBLE_TO(recv_with_timeout, false)
 	end();
 }
 
-INVISIBLE_TO(recvmsg_with_timeout, false)
+INVISIBLE_TO(recvmsg_with_timeout, true)
 {
 	struct timeval tv = { WAIT_MS / 1000, WAIT_MS % 1000 * 1000 };
 	struct msghdr msg = {};

@@ -43,6 +43,9 @@ static const struct lcr_record_type types[] = {
 	RECORD(INOTIFY_EVENT,	sizeof(struct ckpt_inotify_event)),
 	RECORD(PIPE,		sizeof(struct ckpt_pipe)),
 	RECORD(PIPE_BUFFER,	sizeof(struct ckpt_pipe_buffer)),
+	RECORD(SOCK,		sizeof(struct ckpt_sock)),
+	RECORD(UNIX,		sizeof(struct ckpt_unix)),
+	RECORD(UNIX_MSG,	sizeof(struct ckpt_unix_msg)),
 };
 
 const struct lcr_record_type *lcr_record_type(uint32_t type)

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <linux/checkpoint_image.h>
 
@@ -223,6 +224,7 @@ void summary_add(struct summary *summary, const struct ckpt_record *record)
 	case CKPT_REC_VMA:
 	case CKPT_REC_SHMEM:
 	case CKPT_REC_PIPE:
+	case CKPT_REC_UNIX:
 		keep(summary, record);
 		break;
 	default:
@@ -312,6 +314,34 @@ static char *pipe_name(const struct summary *summary, uint32_t objref)
 	return pipe->node.path ? path_name(summary, pipe->node.path) : text("pipe %" PRIu32, objref);
 }
 
+/* "@name" where it is abstract */
+static char *unix_name(const struct ckpt_unix *sock)
+{
+	const char *name = (const char *)sock->name;
+	size_t len = sock->name_len < sizeof(sock->name) ? sock->name_len : sizeof(sock->name);
+	char *result;
+
+	if (!len || *name)
+		return text("%.*s", length(name, len), name);
+	result = text("@%.*s", length(name + 1, len - 1), name + 1);
+	return result;
+}
+
+static char *sock_name(const struct summary *summary, uint32_t objref)
+{
+	const struct item *item = find(summary, CKPT_REC_UNIX, objref);
+	const struct ckpt_unix *sock;
+	char *name, *result;
+
+	if (!item)
+		return text("socket %" PRIu32, objref);
+	sock = (const void *)item->payload;
+	name = unix_name(sock);
+	result = text("unix socket %" PRIu32 "%s%s", objref, *name ? " " : "", name);
+	free(name);
+	return result;
+}
+
 /* "-1.5 s" for -1500000000 */
 static char *left(int64_t ns)
 {
@@ -392,6 +422,12 @@ static char *file_name(const struct summary *summary, const void *payload, size_
 		const struct ckpt_file_pipe *pipe = rest;
 
 		return pipe_name(summary, pipe->pipe);
+	}
+	if (!strncmp(type, "socket", sizeof(file->type)) &&
+	    size >= sizeof(struct ckpt_file_sock)) {
+		const struct ckpt_file_sock *sock = rest;
+
+		return sock_name(summary, sock->sock);
 	}
 	if ((!strncmp(type, "inherit", sizeof(file->type)) ||
 	     !strncmp(type, "external", sizeof(file->type))) &&
@@ -533,6 +569,20 @@ static char *describe_file(const struct ckpt_record *record,
 	return result;
 }
 
+static char *describe_unix(const struct ckpt_unix *sock)
+{
+	char *name = unix_name(sock), *result;
+
+	result = text("%s%s%s%s%s, %s",
+		      sock->type == SOCK_STREAM ? "stream" :
+		      sock->type == SOCK_DGRAM ? "dgram" : "seqpacket",
+		      sock->state == CKPT_UNIX_LISTENING ? ", listens" : "",
+		      sock->listener ? ", to be accepted" : "", *name ? " " : "", name,
+		      format_count(sock->nr_messages, "message"));
+	free(name);
+	return result;
+}
+
 static char *describe_vma(const struct ckpt_record *record,
 			  const struct summary *summary)
 {
@@ -637,6 +687,9 @@ char *describe_record(const struct ckpt_record *record, const struct summary *su
 		struct ckpt_inotify_event inotify_event;
 		struct ckpt_pipe pipe;
 		struct ckpt_pipe_buffer pipe_buffer;
+		struct ckpt_sock sock;
+		struct ckpt_unix unix_sock;
+		struct ckpt_unix_msg unix_msg;
 		struct pages_item pages;
 		struct ckpt_trailer trailer;
 	} *p = record->payload;
@@ -734,6 +787,13 @@ char *describe_record(const struct ckpt_record *record, const struct summary *su
 	case CKPT_REC_PIPE_BUFFER:
 		return text("%" PRIu32 " bytes%s", p->pipe_buffer.len,
 			    p->pipe_buffer.flags & CKPT_PIPE_BUFFER_PACKET ? ", packet" : "");
+	case CKPT_REC_SOCK:
+		return text("family %" PRIu32 ", type %" PRIu32, p->sock.family, p->sock.type);
+	case CKPT_REC_UNIX:
+		return describe_unix(&p->unix_sock);
+	case CKPT_REC_UNIX_MSG:
+		return text("%" PRIu32 " bytes, %s", p->unix_msg.len,
+			    format_count(p->unix_msg.nr_files, "file"));
 	default:
 		return NULL;
 	}
