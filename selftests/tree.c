@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include "ckpt_memory.h"
 #include "ckpt_chain.h"
 
 FIXTURE(tree)
