@@ -277,13 +277,18 @@ REFUSED(bpf_map, "fd 77", "bpf")
 	victim_ready();
 }
 
-REFUSED(message_queue, "fd 77", "ckpt_test")
+REFUSED(message_queue_that_notifies_a_thread, "fd 77", "ckpt_test", "SIGEV_THREAD")
 {
 	struct mq_attr attr = { .mq_maxmsg = 2, .mq_msgsize = 8 };
+	struct sigevent ev = { .sigev_notify = SIGEV_THREAD };
+	static char cookie[32];
 	int fd;
 
 	fd = mq_open("/ckpt_test", O_RDWR | O_CREAT, 0600, &attr);
 	as_77(fd);
+	ev.sigev_signo = V_SYS(socket(AF_NETLINK, SOCK_RAW, 0));
+	ev.sigev_value.sival_ptr = cookie;
+	V_SYS(syscall(__NR_mq_notify, 77, &ev));
 	victim_ready();
 	V_SYS(mq_unlink("/ckpt_test"));
 	V_SYS(mq_send(77, "x", 1, 0));
@@ -447,18 +452,41 @@ REFUSED(root_without_a_way_to_the_program, "root")
 
 /* ---- memory ---- */
 
-REFUSED(sysv_shared_memory, "SYSV")
+REFUSED(sysv_shared_memory_open_as_a_file, "SYSV", "as a file")
 {
-	char *area;
-	int id;
+	char *area, path[96];
+	int id, fd;
 
 	id = V_SYS(shmget(IPC_PRIVATE, 8192, IPC_CREAT | 0600));
 	area = shmat(id, NULL, 0);
 	V_CHECK(area != (void *)-1);
 	V_SYS(shmctl(id, IPC_RMID, NULL));
 	area[0] = 'x';
+	snprintf(path, sizeof(path), "/proc/self/map_files/%lx-%lx", (long)area, (long)area + 8192);
+	fd = open(path, O_RDWR);
+	if (fd < 0)
+		victim_lacks();
 	victim_ready();
 	V_EQUAL('x', area[0]);
+}
+
+REFUSED(sysv_shared_memory_of_huge_pages, "huge")
+{
+	char *area;
+	int id;
+
+	write_text("/proc/sys/vm/nr_hugepages", "4");
+	id = shmget(IPC_PRIVATE, 2 << 20, IPC_CREAT | SHM_HUGETLB | 0600);
+	if (id < 0)
+		victim_lacks();
+	area = shmat(id, NULL, 0);
+	V_CHECK(area != (void *)-1);
+	V_SYS(shmctl(id, IPC_RMID, NULL));
+	area[0] = 'x';
+	victim_ready();
+	V_EQUAL('x', area[0]);
+	V_SYS(shmdt(area));
+	write_text("/proc/sys/vm/nr_hugepages", "0");
 }
 
 REFUSED(huge_pages_of_hugetlb, "huge")
@@ -805,16 +833,34 @@ REFUSED(thread_keyring, "key")
 	victim_ready();
 }
 
-REFUSED(semaphore_adjustments, "semaphore")
+static volatile int semaphore_set = -1;
+
+static void *adjusting_thread(void *arg)
 {
 	struct sembuf up = { .sem_op = 1, .sem_flg = SEM_UNDO };
-	int id;
 
-	id = V_SYS(semget(IPC_PRIVATE, 1, IPC_CREAT | 0600));
-	V_SYS(semop(id, &up, 1));
+	thread_failed = unshare(CLONE_SYSVSEM) || semop(semaphore_set, &up, 1);
+	thread_ready = true;
+	while (!vpage->word[3])
+		sleep_ms(1);
+	return NULL;
+}
+
+REFUSED(semaphore_adjustments_of_a_thread, "semaphore")
+{
+	pthread_t thread;
+
+	semaphore_set = V_SYS(semget(IPC_PRIVATE, 1, IPC_CREAT | 0600));
+	V_EQUAL(0, pthread_create(&thread, NULL, adjusting_thread, NULL));
+	while (!thread_ready)
+		sleep_ms(1);
+	V_CHECK(!thread_failed);
 	victim_ready();
-	V_EQUAL(1, semctl(id, 0, GETVAL));
-	V_SYS(semctl(id, 0, IPC_RMID));
+	V_EQUAL(1, semctl(semaphore_set, 0, GETVAL));
+	vpage->word[3] = 1;
+	V_EQUAL(0, pthread_join(thread, NULL));
+	V_EQUAL(0, semctl(semaphore_set, 0, GETVAL));
+	V_SYS(semctl(semaphore_set, 0, IPC_RMID));
 }
 
 REFUSED(memory_policy, "polic")

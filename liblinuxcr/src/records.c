@@ -46,6 +46,12 @@ static const struct lcr_record_type types[] = {
 	RECORD(SOCK,		sizeof(struct ckpt_sock)),
 	RECORD(UNIX,		sizeof(struct ckpt_unix)),
 	RECORD(UNIX_MSG,	sizeof(struct ckpt_unix_msg)),
+	RECORD(SYSV_SHM,	sizeof(struct ckpt_sysv_shm)),
+	RECORD(SYSV_SEM,	sizeof(struct ckpt_sysv_sem)),
+	RECORD(SEM_UNDO,	sizeof(struct ckpt_sem_undo)),
+	RECORD(SYSV_MSGQ,	sizeof(struct ckpt_sysv_msgq)),
+	RECORD(MSG,		sizeof(struct ckpt_msg)),
+	RECORD(MQUEUE,		sizeof(struct ckpt_mqueue)),
 };
 
 const struct lcr_record_type *lcr_record_type(uint32_t type)

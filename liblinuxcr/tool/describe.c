@@ -225,6 +225,7 @@ void summary_add(struct summary *summary, const struct ckpt_record *record)
 	case CKPT_REC_SHMEM:
 	case CKPT_REC_PIPE:
 	case CKPT_REC_UNIX:
+	case CKPT_REC_MQUEUE:
 		keep(summary, record);
 		break;
 	default:
@@ -301,6 +302,17 @@ static char *shmem_name(const struct summary *summary, uint32_t objref)
 		return text("(shared memory %" PRIu32 ")", objref);
 	shmem = (const void *)item->payload;
 	return trailing_name(item, offsetof(struct ckpt_shmem, name), shmem->name_len);
+}
+
+static char *mqueue_name(const struct summary *summary, uint32_t objref)
+{
+	const struct item *item = find(summary, CKPT_REC_MQUEUE, objref);
+	const struct ckpt_mqueue *queue;
+
+	if (!item)
+		return text("(message queue %" PRIu32 ")", objref);
+	queue = (const void *)item->payload;
+	return trailing_name(item, offsetof(struct ckpt_mqueue, name), queue->name_len);
 }
 
 static char *pipe_name(const struct summary *summary, uint32_t objref)
@@ -428,6 +440,18 @@ static char *file_name(const struct summary *summary, const void *payload, size_
 		const struct ckpt_file_sock *sock = rest;
 
 		return sock_name(summary, sock->sock);
+	}
+	if (!strncmp(type, "sysvshm", sizeof(file->type)) &&
+	    size >= sizeof(struct ckpt_file_shm)) {
+		const struct ckpt_file_shm *shm = rest;
+
+		return shmem_name(summary, shm->shmem);
+	}
+	if (!strncmp(type, "mqueue", sizeof(file->type)) &&
+	    size >= sizeof(struct ckpt_file_mqueue)) {
+		const struct ckpt_file_mqueue *queue = rest;
+
+		return mqueue_name(summary, queue->queue);
 	}
 	if ((!strncmp(type, "inherit", sizeof(file->type)) ||
 	     !strncmp(type, "external", sizeof(file->type))) &&
@@ -690,6 +714,12 @@ char *describe_record(const struct ckpt_record *record, const struct summary *su
 		struct ckpt_sock sock;
 		struct ckpt_unix unix_sock;
 		struct ckpt_unix_msg unix_msg;
+		struct ckpt_sysv_shm shm;
+		struct ckpt_sysv_sem sem;
+		struct ckpt_sem_undo undo;
+		struct ckpt_sysv_msgq msgq;
+		struct ckpt_msg msg;
+		struct ckpt_mqueue mqueue;
 		struct pages_item pages;
 		struct ckpt_trailer trailer;
 	} *p = record->payload;
@@ -794,6 +824,28 @@ char *describe_record(const struct ckpt_record *record, const struct summary *su
 	case CKPT_REC_UNIX_MSG:
 		return text("%" PRIu32 " bytes, %s", p->unix_msg.len,
 			    format_count(p->unix_msg.nr_files, "file"));
+	case CKPT_REC_SYSV_SHM:
+		return text("ID %" PRId32 ", key %#" PRIx32, p->shm.ipc.id,
+			    (uint32_t)p->shm.ipc.key);
+	case CKPT_REC_SYSV_SEM:
+		return text("ID %" PRId32 ", key %#" PRIx32 ", %s", p->sem.ipc.id,
+			    (uint32_t)p->sem.ipc.key, format_count(p->sem.nsems, "semaphore"));
+	case CKPT_REC_SEM_UNDO:
+		return text("of semaphores %" PRId32, p->undo.semid);
+	case CKPT_REC_SYSV_MSGQ:
+		return text("ID %" PRId32 ", key %#" PRIx32 ", %s", p->msgq.ipc.id,
+			    (uint32_t)p->msgq.ipc.key,
+			    format_count(p->msgq.nr_messages, "message"));
+	case CKPT_REC_MSG:
+		return text("type %" PRId64 ", %s", (int64_t)p->msg.type,
+			    format_bytes(p->msg.size));
+	case CKPT_REC_MQUEUE:
+		space = record->payload_length - offsetof(struct ckpt_mqueue, name);
+		return text("/%.*s, %s",
+			    length(p->mqueue.name, p->mqueue.name_len < space ?
+				   p->mqueue.name_len : space),
+			    (const char *)p->mqueue.name,
+			    format_count(p->mqueue.nr_messages, "message"));
 	default:
 		return NULL;
 	}
