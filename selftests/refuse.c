@@ -835,6 +835,8 @@ REFUSED(thread_keyring, "key")
 
 static volatile int semaphore_set = -1;
 
+static volatile bool thread_ready, thread_failed;
+
 static void *adjusting_thread(void *arg)
 {
 	struct sembuf up = { .sem_op = 1, .sem_flg = SEM_UNDO };
