@@ -930,7 +930,7 @@ static pid_t waiter(int id, bool sem)
 			msgrcv(id, &m, sizeof(m.text), 0, 0);
 		_exit(0);
 	}
-	WAIT_FOR(proc_in_syscall(pid, pid, sem ? __NR_semop : __NR_msgrcv));
+	WAIT_FOR(proc_in_syscall(pid, pid, sem ? __NR_semtimedop : __NR_msgrcv));
 	return pid;
 }
 
