@@ -574,7 +574,6 @@ TREE_SURVIVES(a_stopped_child_stays_stopped)
 	V_CHECK(WAIT_FOR(signal_seen));
 	signal_seen = 0;
 	victim_ready();
-	board_release();
 	sleep_ms(50);
 	V_EQUAL('T', proc_state(child, child));
 	/* that is known already */
@@ -583,6 +582,7 @@ TREE_SURVIVES(a_stopped_child_stays_stopped)
 	kill(child, SIGCONT);
 	V_EQUAL(child, waitpid(child, &status, WCONTINUED));
 	V_CHECK(WIFCONTINUED(status));
+	board_release();
 	V_EQUAL(0, member_status(child));
 }
 
