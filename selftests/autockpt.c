@@ -523,9 +523,11 @@ TEST_F(autockpt, a_process_that_is_killed_meanwhile)
 /* The frozen process is who would have to read. */
 VICTIM(reads_a_fifo)
 {
+	static char memory[1 << 20];	/* more than fits into the FIFO */
 	char buf[4096], path[128];
 	int fd;
 
+	memset(memory, 1, sizeof(memory));
 	snprintf(path, sizeof(path), "%s/fifo", victim_dir);
 	fd = V_SYS(open(path, O_RDWR));
 	victim_reach();
@@ -544,7 +546,7 @@ TEST_F(autockpt, a_process_that_its_image_depends_on)
 	ASSERT_EQ(0, make_helper(in_dir(self, "helper"), text));
 	ASSERT_EQ(0, victim_start(&self->v, "reads_a_fifo"));
 	ASSERT_EQ(0, set_pattern("|%s", self->path));
-	/* Refused for the FIFO if nothing else. */
+	/* It does not read while it is frozen. */
 	ASSERT_EQ(0, kill(self->v.pid, SIGCKPT));
 	ASSERT_TRUE(WAIT_FAILURES(self->v.pid, 1));
 	EXPECT_FALSE(victim_reap(&self->v));
