@@ -27,7 +27,7 @@ all: kernel tools images
 host_packages := autoconf automake bc bison bsdextrautils build-essential \
 	ca-certificates cpio debian-archive-keyring dwarves e2fsprogs fakeroot flex git \
 	kmod libelf-dev libncurses-dev libssl-dev libxxhash-dev linux-source-6.12 \
-	mmdebstrap pkg-config python3 qemu-system-x86 rsync sparse uidmap xz-utils
+	mmdebstrap pkg-config python3 python3-ply qemu-system-x86 rsync sparse uidmap xz-utils
 
 packages_done := $(BUILD)/packages
 $(packages_done): Makefile
@@ -96,12 +96,18 @@ $(BUILD)/initramfs.cpio: $(BUILD)/init $(BUILD)/gen_init_cpio
 	@echo "  IMAGE   initramfs.cpio" >&2
 	@$(image_script) initramfs $@ $^
 
-# Whatever "make install" puts into /usr/local, with the tests beside it.
+# Whatever "make install" puts into /usr/local, with the tests beside it, and the
+# modules of the kernels that have been built, each with its configuration.
+install_module = install -D -m 644 -t $(BUILD)/stage/usr/local/lib/linux-cr/modules/$(2) $(1) && \
+	install -m 644 $(BUILD)/$(2)/kernel/config_data.gz \
+		$(BUILD)/stage/usr/local/lib/linux-cr/modules/$(2)/config.gz
 tools-image: tools
 	@rm -rf $(BUILD)/stage
 	@$(foreach dir,$(components),$(call install_one,$(dir)) \
 		PREFIX=/usr/local DESTDIR=$(BUILD)/stage install &&) true
 	@mkdir -p $(BUILD)/stage/usr/local/lib
+	@$(foreach ko,$(wildcard $(BUILD)/kernel-*/samples/checkpoint/*.ko),\
+		$(call install_module,$(ko),$(firstword $(subst /, ,$(ko:$(BUILD)/%=%)))) &&) true
 	@$(image_script) tools $(BUILD)/tools.img $(BUILD)/stage/usr/local
 
 # Using it -------------------------------------------------------------------

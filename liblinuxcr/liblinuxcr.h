@@ -90,11 +90,17 @@ const struct ckpt_stats *ckpt_report_stats(const struct ckpt_report *report);
 #define CKPT_TRACKER_SHADOW	2U	/* bits in the page tables; costs nothing */
 #define CKPT_TRACKER_WRITE_PROTECT 3U	/* a page fault at the first write */
 
+/* Descriptor fd of process pid, 0: the one to be checkpointed */
+struct ckpt_external_fd {
+	int pid;
+	int fd;
+};
+
 struct ckpt_options {
 	size_t size;		/* sizeof(struct ckpt_options) */
 	uint64_t flags;		/* the ones above; ckpt_check(): CKPT_SINGLE */
 	uint64_t timeout_ns;	/* to wait for them to stop; 0: 10 seconds */
-	const int *external_fds; /* its descriptors a restarter will provide */
+	const struct ckpt_external_fd *external_fds; /* a restarter will provide them */
 	size_t nr_external_fds;	/* at most 1024 */
 	struct ckpt_report *report; /* or NULL */
 	uint8_t parent_uuid[16]; /* CKPT_INCREMENTAL: the image before this one */
@@ -126,10 +132,15 @@ int ckpt_check(pid_t pid, const struct ckpt_options *opts);
 #define CKPT_RESTART_HOST_CLOCKS	(UINT64_C(1) << 0) /* no time namespace */
 #define CKPT_RESTART_LEAVE_STOPPED	(UINT64_C(1) << 1) /* begin stopped */
 
-/* The restarted process gets the caller's descriptor caller_fd as image_fd. */
+/*
+ * A restarted process gets the caller's descriptor caller_fd as image_fd: the one that
+ * has the ID image_pid in the image, 0: the first one.
+ */
 struct ckpt_inherited_fd {
 	int image_fd;
 	int caller_fd;
+	int image_pid;
+	unsigned int reserved;	/* 0 */
 };
 
 struct ckpt_restart_options {

@@ -28,7 +28,7 @@ result()
 	if [ "$1" = 0 ]; then
 		echo "ok $nr $2"
 	else
-		echo "not ok $nr $2"
+		echo "not ok $nr $2 # status $1"
 		sed 's/^/# /' log
 		failed=1
 	fi
@@ -59,11 +59,22 @@ wait_for()
 	done
 }
 
+# The file is empty while it is being written.
+number()
+{
+	wait_for [ -s count ] && n=$(cat count) && [ -n "$n" ] && echo $n || number
+}
+
+differs()
+{
+	[ "$(number)" != "$1" ]
+}
+
 counts()
 {
-	was=$(cat count)
+	was=$(number)
 	sleep 0.5
-	wait_for sh -c "[ \"\$(cat count)\" != \"$was\" ]"
+	wait_for differs $was
 }
 
 images()
@@ -102,10 +113,10 @@ result $? "ckpt status --json is JSON"
 
 kill -KILL $pid
 wait $pid 2>/dev/null
-before=$(cat count)
+before=$(number)
 ckpt restart --latest --detach "$dir/jobs" > log 2>&1
 result $? "ckpt restart --latest restarts it"
-counts && [ "$(cat count)" -lt $((before + 500)) ] && ckpt status $pid > log &&
+counts && [ "$(number)" -lt $((before + 500)) ] && ckpt status $pid > log &&
 	grep -q 300 log
 result $? "it goes on, and so do its checkpoints"
 ckpt auto $pid --off > log 2>&1 && sleep 1 && ls jobs > before && sleep 1 && ls jobs |

@@ -11,11 +11,13 @@
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
 
+#include "ckpt_overlay.h"
 #include "ckpt_test.h"
 
 FIXTURE(files)
 {
 	struct victim v;
+	struct overlay o;
 };
 
 FIXTURE_VARIANT(files)
@@ -43,15 +45,25 @@ FIXTURE_VARIANT_ADD(files, restarted_on_disk)
 	.parent = "/var/tmp",
 };
 
+FIXTURE_VARIANT_ADD(files, restarted_on_overlayfs)
+{
+	.restart = true,
+};
+
 FIXTURE_SETUP(files)
 {
 	REQUIRE_CHECKPOINT();
-	victim_init_in(&self->v, variant->parent);
+	if (!variant->parent && overlay_mount(&self->o)) {
+		overlay_unmount(&self->o);
+		SKIP(return, "no overlayfs");
+	}
+	victim_init_in(&self->v, variant->parent ?: self->o.merged);
 }
 
 FIXTURE_TEARDOWN(files)
 {
 	victim_cleanup(&self->v);
+	overlay_unmount(&self->o);
 }
 
 /* ---- helpers of the victims ---- */
@@ -442,6 +454,84 @@ SURVIVES(files, memory_devices_survive)
 	V_EQUAL(16, read(fd[4], buf, 16));
 }
 
+/* ---- /proc ---- */
+
+static bool says(int fd, const char *field, long value)
+{
+	char text[8192] = "", want[64];
+
+	V_CHECK(pread(fd, text, sizeof(text) - 1, 0) > 0);
+	snprintf(want, sizeof(want), "\n%s:\t%ld\n", field, value);
+	return strstr(text, want);
+}
+
+SURVIVES(files, what_proc_says_of_the_process_can_be_read_on)
+{
+	int status = V_SYS(open("/proc/self/status", O_RDONLY));
+	int maps = V_SYS(open("/proc/self/maps", O_RDONLY));
+	int task = V_SYS(open("/proc/thread-self/comm", O_RDWR));
+	char buf[512] = "", comm[16] = "";
+
+	V_EQUAL(100, read(status, buf, 100));
+	V_EQUAL(50, lseek(maps, 50, SEEK_SET));
+	victim_ready();
+	V_EQUAL(100, lseek(status, 0, SEEK_CUR));
+	V_EQUAL(50, lseek(maps, 0, SEEK_CUR));
+	V_CHECK(says(status, "Pid", getpid()));
+	V_SYS(prctl(PR_SET_NAME, "another"));
+	V_EQUAL(8, pread(task, comm, sizeof(comm), 0));
+	V_EQUAL(0, memcmp(comm, "another\n", 8));
+	V_EQUAL(3, write(task, "new", 3));
+	V_SYS(prctl(PR_GET_NAME, comm));
+	V_EQUAL(0, strcmp(comm, "new"));
+}
+
+SURVIVES(files, memory_can_be_read_on_by_way_of_proc)
+{
+	int mem = V_SYS(open("/proc/self/mem", O_RDWR));
+	int pagemap = V_SYS(open("/proc/self/pagemap", O_RDONLY));
+	volatile int here = 4711;
+	uint64_t entry;
+	int seen = 0;
+
+	V_EQUAL((off_t)&here, lseek(mem, (off_t)&here, SEEK_SET));
+	victim_ready();
+	V_EQUAL(sizeof(seen), read(mem, &seen, sizeof(seen)));
+	V_EQUAL(4711, seen);
+	seen = 12;
+	V_EQUAL(sizeof(seen), pwrite(mem, &seen, sizeof(seen), (off_t)&here));
+	V_EQUAL(12, here);
+	V_EQUAL(8, pread(pagemap, &entry, 8, (off_t)&here / 4096 * 8));
+	V_CHECK(entry >> 63);
+}
+
+SURVIVES(files, the_directory_of_descriptors_shows_those_of_the_process)
+{
+	int fd = V_SYS(open("/proc/self/fd", O_RDONLY | O_DIRECTORY));
+	char link[PATH_MAX] = "";
+
+	close(open_file("data", O_RDWR | O_CREAT));
+	V_EQUAL(77, dup2(open_file("data", O_RDWR), 77));
+	victim_ready();
+	V_CHECK(readlinkat(fd, "77", link, sizeof(link) - 1) > 0);
+	V_EQUAL(0, strcmp(link, file_name("data")));
+}
+
+SURVIVES(files, what_proc_says_of_the_machine_can_be_read_on)
+{
+	int meminfo = V_SYS(open("/proc/meminfo", O_RDONLY));
+	int stat = V_SYS(open("/proc/stat", O_RDONLY));
+	char buf[64] = "";
+
+	V_EQUAL(10, read(meminfo, buf, 10));
+	victim_ready();
+	V_EQUAL(10, lseek(meminfo, 0, SEEK_CUR));
+	V_EQUAL(9, pread(meminfo, buf, 9, 0));
+	V_EQUAL(0, memcmp(buf, "MemTotal:", 9));
+	V_EQUAL(4, read(stat, buf, 4));
+	V_EQUAL(0, memcmp(buf, "cpu ", 4));
+}
+
 /* ---- working directory and the like ---- */
 
 SURVIVES(files, the_working_directory_stays)
@@ -510,6 +600,8 @@ TEST_F(files, another_root_directory_works_for_a_caller_with_the_same)
 	char root[128], exe[PATH_MAX] = "";
 	int old, err, end = 0, other = 0;
 
+	if (!variant->parent)
+		SKIP(return, "the other root does not have the overlay");
 	snprintf(root, sizeof(root), "%s/root", self->v.dir);
 	ASSERT_LT(0, readlink("/proc/self/exe", exe, sizeof(exe) - 1));
 	old = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -1023,7 +1115,7 @@ VICTIM(socket_user)
 	V_EQUAL(0, memcmp(buf, "six", 3));
 }
 
-static long checkpoint_external(struct victim *v, int *fds, int nr)
+static long checkpoint_external(struct victim *v, struct checkpoint_fd *fds, int nr)
 {
 	struct checkpoint_args args = checkpoint_args(v, 0);
 
@@ -1036,7 +1128,8 @@ static long checkpoint_external(struct victim *v, int *fds, int nr)
 
 TEST_F(handed, an_external_descriptor_is_provided_at_restart)
 {
-	int external[] = { 5, 6 }, pair[2], other[2];
+	struct checkpoint_fd external[] = { { .fd = 5 }, { .fd = 6 } };
+	int pair[2], other[2];
 	char buf[8];
 
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
@@ -1062,7 +1155,8 @@ TEST_F(handed, an_external_descriptor_is_provided_at_restart)
 
 TEST_F(handed, an_external_descriptor_that_is_not_provided_is_ebadf)
 {
-	int external[] = { 5, 6 }, pair[2];
+	struct checkpoint_fd external[] = { { .fd = 5 }, { .fd = 6 } };
+	int pair[2];
 
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
 	self->v.stdio[1] = pair[1];
@@ -1078,7 +1172,8 @@ TEST_F(handed, an_external_descriptor_that_is_not_provided_is_ebadf)
 /* What shared a description before shares that of the lowest number again. */
 TEST_F(handed, one_descriptor_does_for_all_that_shared_it)
 {
-	int external[] = { 5, 6 }, pair[2];
+	struct checkpoint_fd external[] = { { .fd = 5 }, { .fd = 6 } };
+	int pair[2];
 	char buf[8];
 
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
@@ -1100,7 +1195,7 @@ TEST_F(handed, one_descriptor_does_for_all_that_shared_it)
 
 TEST_F(handed, an_external_descriptor_that_is_not_open_is_einval)
 {
-	int external[] = { 5 };
+	struct checkpoint_fd external[] = { { .fd = 5 } };
 
 	ASSERT_EQ(0, victim_start(&self->v, "talker"));
 	EXPECT_EQ(-EINVAL, checkpoint_external(&self->v, external, 1));

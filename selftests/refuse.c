@@ -8,14 +8,11 @@
 #include <stddef.h>
 #include <linux/aio_abi.h>
 #include <linux/bpf.h>
-#include <linux/filter.h>
 #include <linux/io_uring.h>
 #include <linux/keyctl.h>
 #include <linux/landlock.h>
-#include <linux/mempolicy.h>
 #include <linux/netlink.h>
 #include <linux/perf_event.h>
-#include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
 #include <mqueue.h>
 #include <netinet/in.h>
@@ -29,6 +26,7 @@
 #include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
+#include <net/if.h>
 #include <sys/xattr.h>
 
 #include "ckpt_test.h"
@@ -172,43 +170,28 @@ static int open_file(const char *name)
 
 /* ---- open files ---- */
 
-REFUSED(tcp_socket, "fd 77", "socket")
+REFUSED(tcp_connection, "fd 77", "socket", "127.0.0.1", "established")
 {
 	struct sockaddr_in addr = { .sin_family = AF_INET };
+	socklen_t len = sizeof(addr);
+	int l = V_SYS(socket(AF_INET, SOCK_STREAM, 0));
+	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
 
+	V_SYS(ioctl(l, SIOCSIFFLAGS, &ifr));
 	as_77(socket(AF_INET, SOCK_STREAM, 0));
 	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	V_SYS(bind(77, (struct sockaddr *)&addr, sizeof(addr)));
-	V_SYS(listen(77, 1));
+	V_SYS(bind(l, (struct sockaddr *)&addr, sizeof(addr)));
+	V_SYS(listen(l, 1));
+	V_SYS(getsockname(l, (struct sockaddr *)&addr, &len));
+	V_SYS(connect(77, (struct sockaddr *)&addr, sizeof(addr)));
 	victim_ready();
-	V_SYS(listen(77, 2));
+	V_EQUAL(1, send(77, "x", 1, 0));
 }
 
-REFUSED(udp_socket, "fd 77", "socket")
-{
-	as_77(socket(AF_INET, SOCK_DGRAM, 0));
-	victim_ready();
-}
-
-REFUSED(netlink_socket, "fd 77", "socket")
-{
-	as_77(socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE));
-	victim_ready();
-}
-
-REFUSED(packet_socket, "fd 77", "socket")
+REFUSED(packet_socket, "fd 77", "socket", "AF_PACKET")
 {
 	as_77(socket(AF_PACKET, SOCK_RAW, 0));
 	victim_ready();
-}
-
-REFUSED(terminal_beside_the_standard_descriptors, "fd 77")
-{
-	int fd = posix_openpt(O_RDWR | O_NOCTTY);
-
-	as_77(fd);
-	victim_ready();
-	V_SYS(unlockpt(77));
 }
 
 REFUSED(fanotify, "fd 77", "fanotify")
@@ -294,31 +277,42 @@ REFUSED(message_queue_that_notifies_a_thread, "fd 77", "ckpt_test", "SIGEV_THREA
 	V_SYS(mq_send(77, "x", 1, 0));
 }
 
-REFUSED(deleted_file, "fd 77", "deleted")
+REFUSED(path_of_a_deleted_file, "fd 77", "deleted")
 {
-	char buf[8] = "";
-
-	as_77(open_file("file"));
-	V_EQUAL(5, write(77, "still", 5));
+	close(open_file("file"));
+	as_77(open(file_name("file"), O_PATH));
 	V_SYS(unlink(file_name("file")));
 	victim_ready();
-	V_EQUAL(5, pread(77, buf, 8, 0));
-	V_EQUAL(0, strcmp(buf, "still"));
+	V_SYS(fcntl(77, F_GETFD));
 }
 
-REFUSED(unnamed_file, "fd 77", "deleted")
+REFUSED(file_whose_other_name_is_not_known, "fd 77", "others")
 {
-	as_77(open(victim_dir, O_RDWR | O_TMPFILE, 0600));
+	char one[64], two[80];
+
+	/* not on a tmpfs, which forgets nothing */
+	snprintf(one, sizeof(one), "/var/tmp/ckpt_test.%d", getpid());
+	snprintf(two, sizeof(two), "%s.other", one);
+	as_77(V_SYS(open(one, O_RDWR | O_CREAT | O_EXCL, 0600)));
+	V_SYS(link(one, two));
+	V_SYS(unlink(one));
+	if (write_text("/proc/sys/vm/drop_caches", "2"))
+		victim_lacks();
 	victim_ready();
 	V_EQUAL(1, write(77, "x", 1));
+	V_SYS(unlink(two));
 }
 
-REFUSED(deleted_directory, "fd 77", "deleted")
+REFUSED(deleted_file_with_attributes, "fd 77", "chattr")
 {
-	V_SYS(mkdir(file_name("dir"), 0755));
-	as_77(open(file_name("dir"), O_RDONLY | O_DIRECTORY));
-	V_SYS(rmdir(file_name("dir")));
+	int flags = FS_APPEND_FL;
+
+	as_77(open_file("file"));
+	V_SYS(unlink(file_name("file")));
+	if (ioctl(77, FS_IOC_SETFLAGS, &flags))
+		victim_lacks();
 	victim_ready();
+	V_EQUAL(1, write(77, "x", 1));
 }
 
 REFUSED(covered_file, "fd 77")
@@ -331,13 +325,25 @@ REFUSED(covered_file, "fd 77")
 	V_SYS(umount2(file_name("dir"), MNT_DETACH));
 }
 
-REFUSED(proc_file, "fd 77", "proc")
+REFUSED(proc_file_of_another_process, "fd 77", "proc")
 {
 	char buf[16];
 
-	as_77(open("/proc/self/status", O_RDONLY));
+	as_77(open("/proc/1/status", O_RDONLY));
 	victim_ready();
 	V_CHECK(read(77, buf, 16) == 16);
+}
+
+REFUSED(proc_file_that_acts, "fd 77", "proc")
+{
+	as_77(open("/proc/sys/kernel/hostname", O_RDWR));
+	victim_ready();
+}
+
+REFUSED(proc_file_of_a_descriptor, "fd 77", "descriptor")
+{
+	as_77(open("/proc/self/fdinfo/1", O_RDONLY));
+	victim_ready();
 }
 
 REFUSED(sysfs_file, "fd 77", "sysfs")
@@ -376,55 +382,21 @@ REFUSED(fuse_device, "fd 77")
 
 /* ---- what hangs on open files ---- */
 
-REFUSED(flock, "fd 77", "lock")
+REFUSED(lock_on_what_the_restarter_provides, "fd 0", "lock")
 {
-	as_77(open_file("file"));
-	V_SYS(flock(77, LOCK_EX));
+	V_SYS(flock(0, LOCK_EX));
 	victim_ready();
-	V_SYS(flock(77, LOCK_UN));
+	V_SYS(flock(0, LOCK_UN));
 }
 
-REFUSED(record_lock, "fd 77", "lock")
+REFUSED(owner_of_what_the_restarter_provides, "fd 0", "F_SETOWN")
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_len = 10 };
-
-	as_77(open_file("file"));
-	V_SYS(fcntl(77, F_SETLK, &lock));
+	V_SYS(fcntl(0, F_SETOWN, getpid()));
 	victim_ready();
-	lock.l_type = F_UNLCK;
-	V_SYS(fcntl(77, F_SETLK, &lock));
+	V_EQUAL(getpid(), fcntl(0, F_GETOWN));
 }
 
-REFUSED(lock_of_an_open_file_description, "fd 77", "lock")
-{
-	struct flock lock = { .l_type = F_RDLCK };
-
-	as_77(open_file("file"));
-	V_SYS(fcntl(77, F_OFD_SETLK, &lock));
-	victim_ready();
-	lock.l_type = F_UNLCK;
-	V_SYS(fcntl(77, F_OFD_SETLK, &lock));
-}
-
-REFUSED(lease, "fd 77", "lease")
-{
-	close(open_file("file"));
-	as_77(open(file_name("file"), O_RDONLY));
-	V_SYS(fcntl(77, F_SETLEASE, F_RDLCK));
-	victim_ready();
-	V_EQUAL(F_RDLCK, fcntl(77, F_GETLEASE));
-	V_SYS(fcntl(77, F_SETLEASE, F_UNLCK));
-}
-
-REFUSED(owner_for_signals, "fd 77", "F_SETOWN")
-{
-	as_77(open_file("file"));
-	V_SYS(fcntl(77, F_SETOWN, getpid()));
-	victim_ready();
-	V_EQUAL(getpid(), fcntl(77, F_GETOWN));
-}
-
-REFUSED(directory_notification, "fd 77")
+REFUSED(directory_notification, "fd 77", "F_NOTIFY")
 {
 	signal(SIGIO, SIG_IGN);
 	as_77(open(victim_dir, O_RDONLY | O_DIRECTORY));
@@ -434,14 +406,6 @@ REFUSED(directory_notification, "fd 77")
 }
 
 /* ---- directories ---- */
-
-REFUSED(deleted_working_directory, "working directory", "deleted")
-{
-	V_SYS(mkdir(file_name("dir"), 0755));
-	V_SYS(chdir(file_name("dir")));
-	V_SYS(rmdir(file_name("dir")));
-	victim_ready();
-}
 
 REFUSED(root_without_a_way_to_the_program, "root")
 {
@@ -470,13 +434,13 @@ REFUSED(sysv_shared_memory_open_as_a_file, "SYSV", "as a file")
 	V_EQUAL('x', area[0]);
 }
 
-REFUSED(sysv_shared_memory_of_huge_pages, "huge")
+REFUSED(sysv_shared_memory_of_a_part_of_a_huge_page, "huge")
 {
 	char *area;
 	int id;
 
 	write_text("/proc/sys/vm/nr_hugepages", "4");
-	id = shmget(IPC_PRIVATE, 2 << 20, IPC_CREAT | SHM_HUGETLB | 0600);
+	id = shmget(IPC_PRIVATE, 3 << 20, IPC_CREAT | SHM_HUGETLB | 0600);
 	if (id < 0)
 		victim_lacks();
 	area = shmat(id, NULL, 0);
@@ -489,7 +453,42 @@ REFUSED(sysv_shared_memory_of_huge_pages, "huge")
 	write_text("/proc/sys/vm/nr_hugepages", "0");
 }
 
-REFUSED(huge_pages_of_hugetlb, "huge")
+REFUSED(shared_memory_with_a_numa_policy, "NUMA policy")
+{
+	unsigned long node0 = 1;
+	char *area;
+
+	area = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	V_CHECK(area != MAP_FAILED);
+	if (syscall(__NR_mbind, area, 4096, 2 /* MPOL_BIND */, &node0, 64, 0))
+		victim_lacks();
+	area[0] = 'x';
+	victim_ready();
+	V_EQUAL('x', area[0]);
+}
+
+/* The contents of a file there are in no other place than in memory. */
+REFUSED(huge_pages_of_a_file_on_hugetlbfs, "huge")
+{
+	char *area;
+	int fd;
+
+	write_text("/proc/sys/vm/nr_hugepages", "4");
+	fd = open("/dev/hugepages/ckpt_test", O_RDWR | O_CREAT, 0600);
+	if (fd < 0 || unlink("/dev/hugepages/ckpt_test") || ftruncate(fd, 2 << 20))
+		victim_lacks();
+	area = mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (area == MAP_FAILED)
+		victim_lacks();
+	area[0] = 'x';
+	victim_ready();
+	V_EQUAL('x', area[0]);
+	V_SYS(munmap(area, 2 << 20));
+	close(fd);
+	write_text("/proc/sys/vm/nr_hugepages", "0");
+}
+
+REFUSED(private_huge_pages_that_may_not_be_written_to, "huge")
 {
 	char *area;
 
@@ -499,25 +498,11 @@ REFUSED(huge_pages_of_hugetlb, "huge")
 	if (area == MAP_FAILED)
 		victim_lacks();
 	area[0] = 'x';
+	V_SYS(mprotect(area, 2 << 20, PROT_READ));
 	victim_ready();
 	V_EQUAL('x', area[0]);
 	V_SYS(munmap(area, 2 << 20));
 	write_text("/proc/sys/vm/nr_hugepages", "0");
-}
-
-REFUSED(mapping_of_a_deleted_file, "deleted")
-{
-	char *area;
-	int fd;
-
-	fd = open_file("file");
-	V_SYS(ftruncate(fd, 4096));
-	area = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	V_CHECK(area != MAP_FAILED);
-	close(fd);
-	V_SYS(unlink(file_name("file")));
-	victim_ready();
-	area[0] = 'x';
 }
 
 REFUSED(mapping_of_secret_memory, "secret")
@@ -537,16 +522,24 @@ REFUSED(mapping_of_secret_memory, "secret")
 	V_EQUAL('x', area[0]);
 }
 
-REFUSED(asynchronous_io, "aio")
+REFUSED(asynchronous_io_that_polls, "aio", "IOCB_CMD_POLL")
 {
+	struct iocb iocb = {
+		.aio_lio_opcode = IOCB_CMD_POLL,
+		.aio_buf = 1,	/* POLLIN */
+	}, *list = &iocb;
 	struct io_event event;
-	struct timespec now = {};
 	aio_context_t ctx = 0;
+	int fd[2];
 
 	if (syscall(__NR_io_setup, 4, &ctx))
 		victim_lacks();
+	V_SYS(pipe(fd));
+	iocb.aio_fildes = fd[0];
+	V_EQUAL(1, syscall(__NR_io_submit, ctx, 1, &list));
 	victim_ready();
-	V_EQUAL(0, syscall(__NR_io_getevents, ctx, 0, 1, &event, &now));
+	V_EQUAL(1, write(fd[1], "x", 1));
+	V_EQUAL(1, syscall(__NR_io_getevents, ctx, 1, 1, &event, NULL));
 	V_SYS(syscall(__NR_io_destroy, ctx));
 }
 
@@ -784,31 +777,6 @@ TEST_F(refuse, process_in_another_pid_namespace)
 
 /* ---- attributes of threads ---- */
 
-static void install_filter(void)
-{
-	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	struct sock_fprog prog = { .len = 1, .filter = &allow };
-
-	V_SYS(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-	V_SYS(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog));
-}
-
-REFUSED(seccomp_filter, "seccomp")
-{
-	install_filter();
-	victim_ready();
-	V_EQUAL(SECCOMP_MODE_FILTER, prctl(PR_GET_SECCOMP));
-}
-
-REFUSED(seccomp_strict_mode, "seccomp")
-{
-	V_SYS(prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT));
-	victim_reach();
-	while (!victim_told(1))
-		;
-	syscall(__NR_exit, 0);
-}
-
 REFUSED(landlock_restrictions, "landlock")
 {
 	struct landlock_ruleset_attr attr = {
@@ -861,27 +829,9 @@ REFUSED(semaphore_adjustments_of_a_thread, "semaphore")
 	V_EQUAL(1, semctl(semaphore_set, 0, GETVAL));
 	vpage->word[3] = 1;
 	V_EQUAL(0, pthread_join(thread, NULL));
-	V_EQUAL(0, semctl(semaphore_set, 0, GETVAL));
+	/* The adjustment comes after the end that pthread_join() waits for. */
+	V_CHECK(WAIT_FOR(!semctl(semaphore_set, 0, GETVAL)));
 	V_SYS(semctl(semaphore_set, 0, IPC_RMID));
-}
-
-REFUSED(memory_policy, "polic")
-{
-	unsigned long nodes = 1;
-
-	if (syscall(__NR_set_mempolicy, MPOL_BIND, &nodes, 64))
-		victim_lacks();
-	victim_ready();
-}
-
-REFUSED(syscall_user_dispatch, "dispatch")
-{
-	static char selector;
-
-	if (prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, 0, 0, &selector))
-		victim_lacks();
-	victim_ready();
-	V_SYS(prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_OFF, 0, 0, 0));
 }
 
 REFUSED(port_permissions, "port")
@@ -894,19 +844,21 @@ REFUSED(port_permissions, "port")
 /* ---- all at once ---- */
 
 static const char *const many_words[] = {
-	"fd 50", "fd 51", "fd 52", "fd 53", "deleted", "lock",
+	"fd 50", "fd 51", "fd 52", "fd 53", "deleted", "F_NOTIFY",
 	"uts", NULL
 };
 
 VICTIM(many_things)
 {
-	V_EQUAL(50, dup2(V_SYS(socket(AF_INET, SOCK_DGRAM, 0)), 50));
+	V_EQUAL(50, dup2(V_SYS(socket(AF_PACKET, SOCK_DGRAM, 0)), 50));
 	V_EQUAL(51, dup2(V_SYS(fanotify_init(FAN_CLASS_NOTIF, O_RDONLY)), 51));
-	V_EQUAL(52, dup2(open_file("deleted"), 52));
+	close(open_file("deleted"));
+	V_EQUAL(52, dup2(V_SYS(open(file_name("deleted"), O_PATH)), 52));
 	V_SYS(unlink(file_name("deleted")));
-	V_EQUAL(53, dup2(open_file("locked"), 53));
+	V_EQUAL(53, dup2(V_SYS(open(victim_dir, O_RDONLY | O_DIRECTORY)), 53));
 	V_SYS(close_range(3, 49, 0));
-	V_SYS(flock(53, LOCK_EX));
+	signal(SIGIO, SIG_IGN);
+	V_SYS(fcntl(53, F_NOTIFY, DN_CREATE));
 	V_SYS(unshare(CLONE_NEWUTS));
 	victim_ready();
 }

@@ -8,10 +8,12 @@
 #include <limits.h>
 #include <pthread.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include "ckpt_memory.h"
 #include "ckpt_chain.h"
+#include "ckpt_tree.h"
 
 FIXTURE(tree)
 {
@@ -33,56 +35,17 @@ FIXTURE_VARIANT_ADD(tree, restarted)
 	.restart = true,
 };
 
-/* Orphans come to the test, which can wait for the end of all. */
 FIXTURE_SETUP(tree)
 {
 	REQUIRE_CHECKPOINT();
-	ASSERT_EQ(0, prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
+	ASSERT_EQ(0, tree_adopt());
 	victim_init(&self->v);
-}
-
-/* Waits for all children, that have been killed or are going to end. */
-static void reap_all(void)
-{
-	while (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR)
-		;
-}
-
-/* Kills whatever belongs to the test. */
-static void kill_all(pid_t pid)
-{
-	char path[64], text[4096], *at, *end;
-	long child;
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
-	while (read_text(path, text, sizeof(text)) > 0) {
-		for (at = text; (child = strtol(at, &end, 10)) > 0; at = end)
-			kill(child, SIGKILL);
-		if (waitpid(-1, NULL, __WALL) < 0)
-			break;
-	}
 }
 
 FIXTURE_TEARDOWN(tree)
 {
-	kill_all(getpid());
-	self->v.alive = false;
+	tree_kill(&self->v);
 	victim_cleanup(&self->v);
-}
-
-/* As victim_cycle(), for a tree. */
-static long tree_cycle(struct victim *v, bool restart)
-{
-	long err;
-
-	if (dry_run())
-		return 0;
-	err = victim_checkpoint(v, restart ? CHECKPOINT_KILL : 0);
-	if (err || !restart)
-		return err;
-	reap_all();
-	v->alive = false;
-	return victim_restart(v);
 }
 
 static int tree_live(struct victim *v, const char *name, bool restart)
@@ -364,6 +327,54 @@ TREE_SURVIVES(descendants_know_of_their_subreaper)
 	board_make();
 	V_SYS(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
 	middle = member(leaves_an_orphan_later, 0);
+	tree_ready(2);
+	V_EQUAL(0, member_status(middle));
+	V_EQUAL(0, member_status(board->value[0]));
+}
+
+static void *tells_its_parents(void *parents)
+{
+	long (*parent)[2] = parents;
+
+	while (!board->go)
+		sleep_ms(1);
+	if (getppid() != (*parent)[0])
+		return parents;
+	__sync_fetch_and_add(&board->value[2], 1);
+	WAIT_FOR(getppid() == (*parent)[1]);
+	return getppid() == (*parent)[1] ? NULL : parents;
+}
+
+static int has_threads_that_tell(long reaper)
+{
+	long parents[2] = { getppid(), reaper };
+	pthread_t thread[2];
+	void *bad[2];
+	int i;
+
+	for (i = 0; i < 2; i++)
+		if (pthread_create(&thread[i], NULL, tells_its_parents, parents))
+			return 1;
+	member_await();
+	for (i = 0; i < 2; i++)
+		pthread_join(thread[i], &bad[i]);
+	return bad[0] || bad[1];
+}
+
+static int leaves_one_with_threads(long reaper)
+{
+	board->value[0] = member(has_threads_that_tell, reaper);
+	member_await();
+	return !WAIT_FOR(board->value[2] == 2);
+}
+
+TREE_SURVIVES(threads_of_a_child_know_their_parent_and_who_follows_him)
+{
+	pid_t middle;
+
+	board_make();
+	V_SYS(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
+	middle = member(leaves_one_with_threads, getpid());
 	tree_ready(2);
 	V_EQUAL(0, member_status(middle));
 	V_EQUAL(0, member_status(board->value[0]));
@@ -1362,13 +1373,113 @@ TEST_F(tree, increments_of_a_tree_that_grows)
 			ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
 		}
 		if (variant->restart) {
-			kill_all(getpid());
+			tree_kill(&self->v);
 			self->v.alive = false;
 			ASSERT_EQ(self->v.pid, chain_try_restart(&self->v, &c, 0));
 		}
 		ASSERT_EQ(0, victim_finish(&self->v));
 		chain_cleanup(&c);
 	}
+}
+
+/* ---- what crosses the border ---- */
+
+/* A descriptor that only the child has; word 0 says who that is. */
+VICTIM(a_child_talks_to_a_stranger)
+{
+	int ready[2], status;
+	char buf[8];
+	pid_t child;
+
+	V_SYS(pipe(ready));
+	child = V_SYS(fork());
+	if (!child) {
+		V_EQUAL(5, dup2(1, 5));
+		close(1);
+		V_EQUAL(1, write(ready[1], "x", 1));
+		close(ready[0]);
+		close(ready[1]);
+		V_EQUAL(3, read(5, buf, sizeof(buf)));
+		V_EQUAL(4, write(5, "five", 4));
+		_exit(0);
+	}
+	close(1);
+	V_EQUAL(1, read(ready[0], buf, 1));
+	close(ready[0]);
+	close(ready[1]);
+	vpage->word[0] = child;
+	victim_ready();
+	V_EQUAL(child, waitpid(child, &status, 0));
+	V_EQUAL(0, status);
+}
+
+static long checkpoint_external(struct victim *v, uint64_t flags, pid_t pid, int fd)
+{
+	struct checkpoint_args args = checkpoint_args(v, flags);
+	struct checkpoint_fd external = { .pid = pid, .fd = fd };
+
+	args.external = (uintptr_t)&external;
+	args.external_nr = 1;
+	if (ftruncate(v->image, 0) || lseek(v->image, 0, SEEK_SET))
+		return -errno;
+	return sys_checkpoint(v->pid, &args, sizeof(args));
+}
+
+static long restart_with(struct victim *v, pid_t pid, int fd, int own)
+{
+	struct restart_args args = restart_args(v, 0);
+	struct restart_fd map = { .image_pid = pid, .image_fd = fd, .caller_fd = own };
+	long ret;
+
+	args.fds = (uintptr_t)&map;
+	args.fds_nr = 1;
+	lseek(v->image, 0, SEEK_SET);
+	ret = sys_restart(&args, sizeof(args));
+	v->alive = ret == v->pid;
+	return ret;
+}
+
+TEST_F(tree, an_external_descriptor_of_a_descendant)
+{
+	char buf[8], words[40];
+	int before[2], pair[2];
+	pid_t child;
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, before));
+	memcpy(pair, before, sizeof(pair));
+	self->v.stdio[1] = before[1];
+	ASSERT_EQ(0, victim_start(&self->v, "a_child_talks_to_a_stranger"));
+	child = victim_word(&self->v, 0);
+	if (!dry_run()) {
+		EXPECT_EQ(-EOPNOTSUPP, victim_try_checkpoint(&self->v, 0));
+		EXPECT_EQ(-EINVAL, checkpoint_external(&self->v, 0, 0, 5));
+		EXPECT_EQ(-EINVAL, checkpoint_external(&self->v, 0, child, 6));
+		EXPECT_EQ(-EINVAL, checkpoint_external(&self->v, 0, getpid(), 0));
+		ASSERT_EQ(0, checkpoint_external(&self->v, variant->restart ?
+						 CHECKPOINT_KILL : 0, child, 5))
+			show_log(self->v.log);
+	}
+	if (variant->restart && !dry_run()) {
+		reap_all();
+		self->v.alive = false;
+		ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+		EXPECT_EQ(-EBADF, victim_try_restart(&self->v, 0));
+		snprintf(words, sizeof(words), "--inherit-fd %d/5:N", child);
+		EXPECT_NE(NULL, strstr(self->v.log, words))
+			show_log(self->v.log);
+		EXPECT_EQ(-EINVAL, restart_with(&self->v, 0, 5, pair[1]));
+		EXPECT_EQ(-EINVAL, restart_with(&self->v, child, 6, pair[1]));
+		EXPECT_EQ(-EINVAL, restart_with(&self->v, getpid(), 5, pair[1]));
+		ASSERT_EQ(self->v.pid, restart_with(&self->v, child, 5, pair[1]))
+			show_log(self->v.log);
+	}
+	ASSERT_EQ(3, write(pair[0], "six", 3));
+	ASSERT_EQ(0, victim_finish(&self->v));
+	ASSERT_EQ(4, read(pair[0], buf, sizeof(buf)));
+	EXPECT_EQ(0, memcmp(buf, "five", 4));
+	self->v.stdio[1] = -1;
+	close(before[0]);
+	close(before[1]);
 }
 
 /* ---- storms ---- */

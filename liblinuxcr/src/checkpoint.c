@@ -20,10 +20,14 @@ _Static_assert(CKPT_TRACKER_SHADOW == CHECKPOINT_TRACKER_SHADOW, "tracker");
 _Static_assert(CKPT_TRACKER_WRITE_PROTECT == CHECKPOINT_TRACKER_WRITE_PROTECT, "tracker");
 _Static_assert(CKPT_RESTART_HOST_CLOCKS == RESTART_HOST_CLOCKS, "flag");
 _Static_assert(CKPT_RESTART_LEAVE_STOPPED == RESTART_LEAVE_STOPPED, "flag");
-_Static_assert(sizeof(int) == sizeof(__s32), "array of descriptors");
+_Static_assert(sizeof(struct ckpt_external_fd) == sizeof(struct checkpoint_fd) &&
+	       offsetof(struct ckpt_external_fd, fd) ==
+	       offsetof(struct checkpoint_fd, fd), "array of descriptors");
 _Static_assert(sizeof(struct ckpt_inherited_fd) == sizeof(struct restart_fd) &&
 	       offsetof(struct ckpt_inherited_fd, caller_fd) ==
-	       offsetof(struct restart_fd, caller_fd), "array of descriptors");
+	       offsetof(struct restart_fd, caller_fd) &&
+	       offsetof(struct ckpt_inherited_fd, image_pid) ==
+	       offsetof(struct restart_fd, image_pid), "array of descriptors");
 
 /* The first published sizes, and those with chains */
 #define OPTIONS_SIZE_VER0		48

@@ -681,7 +681,7 @@ static bool kill_flag_is_passed_on_otherwise(void)
 
 static bool arguments_reach_the_kernel(void)
 {
-	const int external[] = { 5, 9 };
+	const struct ckpt_external_fd external[] = { { 0, 5 }, { 12, 9 } };
 	struct ckpt_options opts = {
 		.size = sizeof(opts), .flags = CKPT_LEAVE_STOPPED,
 		.timeout_ns = 1234567890123, .external_fds = external,
@@ -733,7 +733,7 @@ static bool arguments_reach_the_kernel(void)
 
 static bool restart_arguments_reach_the_kernel(void)
 {
-	const struct ckpt_inherited_fd fds[] = { { 0, 3 }, { 7, 8 } };
+	const struct ckpt_inherited_fd fds[] = { { 0, 3, 0, 0 }, { 7, 8, 12, 0 } };
 	struct ckpt_restart_options opts = {
 		.size = sizeof(opts), .fds = fds, .nr_fds = 2,
 		.flags = CKPT_RESTART_HOST_CLOCKS | CKPT_RESTART_LEAVE_STOPPED,

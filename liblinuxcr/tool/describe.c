@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What the records of an image mean, for ckpt info. */
+#include <arpa/inet.h>
 #include <elf.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <linux/checkpoint_image.h>
 
@@ -226,6 +228,8 @@ void summary_add(struct summary *summary, const struct ckpt_record *record)
 	case CKPT_REC_PIPE:
 	case CKPT_REC_UNIX:
 	case CKPT_REC_MQUEUE:
+	case CKPT_REC_UNLINKED:
+	case CKPT_REC_PTY:
 		keep(summary, record);
 		break;
 	default:
@@ -282,11 +286,29 @@ static char *trailing_name(const struct item *item, size_t size, uint32_t name_l
 	return text("%.*s", length(name, name_len < space ? name_len : space), name);
 }
 
+static char *unlinked_name(const struct summary *summary, uint32_t objref)
+{
+	const struct item *item = find(summary, CKPT_REC_UNLINKED, objref);
+	const struct ckpt_unlinked *unlinked;
+	char *name, *result;
+
+	if (!item)
+		return text("(deleted file %" PRIu32 ")", objref);
+	unlinked = (const void *)item->payload;
+	name = trailing_name(item, offsetof(struct ckpt_unlinked, name), unlinked->name_len);
+	result = text("%s (deleted)", name);
+	free(name);
+	return result;
+}
+
 static char *path_name(const struct summary *summary, uint32_t objref)
 {
 	const struct item *item = find(summary, CKPT_REC_PATH, objref);
 	const struct ckpt_path *path;
 
+	/* A working directory may be one. */
+	if (!item && find(summary, CKPT_REC_UNLINKED, objref))
+		return unlinked_name(summary, objref);
 	if (!item)
 		return text("(path %" PRIu32 ")", objref);
 	path = (const void *)item->payload;
@@ -405,6 +427,19 @@ static char *anonymous_name(const char *type, const void *rest, size_t size)
 	return NULL;
 }
 
+/* "/dev/pts/3", or "/dev/pts/3 (master)" */
+static char *pty_name(const struct summary *summary, const struct ckpt_file_pty *file)
+{
+	const struct item *item = find(summary, CKPT_REC_PTY, file->pty);
+	const struct ckpt_pty *pty;
+
+	if (!item)
+		return text("(pty %" PRIu32 ")", file->pty);
+	pty = (const void *)item->payload;
+	return text("/dev/pts/%" PRIu32 "%s", pty->index,
+		    file->kind == CKPT_FILE_PTY_MASTER ? " (master)" : "");
+}
+
 /* What a FILE record stands for: a path, a name, or nothing that is known here */
 static char *file_name(const struct summary *summary, const void *payload, size_t size)
 {
@@ -453,6 +488,15 @@ static char *file_name(const struct summary *summary, const void *payload, size_
 
 		return mqueue_name(summary, queue->queue);
 	}
+	if (!strncmp(type, "unlinked", sizeof(file->type)) &&
+	    size >= sizeof(struct ckpt_file_unlinked)) {
+		const struct ckpt_file_unlinked *unlinked = rest;
+
+		return unlinked_name(summary, unlinked->object);
+	}
+	if (!strncmp(type, "pty", sizeof(file->type)) &&
+	    size >= sizeof(struct ckpt_file_pty))
+		return pty_name(summary, rest);
 	if ((!strncmp(type, "inherit", sizeof(file->type)) ||
 	     !strncmp(type, "external", sizeof(file->type))) &&
 	    size >= sizeof(struct ckpt_file_inherit)) {
@@ -607,6 +651,31 @@ static char *describe_unix(const struct ckpt_unix *sock)
 	return result;
 }
 
+/* Which of the two protocols it is, only the SOCK tells: those of IPv4 are short. */
+static void inet_address(const uint8_t *address, uint16_t port, char *buf, size_t size)
+{
+	char ip[INET6_ADDRSTRLEN] = "";
+	bool v6 = false;
+	int i;
+
+	for (i = 4; i < 16; i++)
+		v6 |= address[i] != 0;
+	inet_ntop(v6 ? AF_INET6 : AF_INET, address, ip, sizeof(ip));
+	snprintf(buf, size, v6 ? "[%s]:%u" : "%s:%u", ip, port);
+}
+
+static char *describe_inet(const struct ckpt_inet *sock)
+{
+	char own[INET6_ADDRSTRLEN + 16], peer[INET6_ADDRSTRLEN + 16];
+	bool connected = sock->flags & CKPT_INET_CONNECTED;
+
+	inet_address(sock->address, sock->port, own, sizeof(own));
+	inet_address(sock->peer, sock->peer_port, peer, sizeof(peer));
+	return text("%s%s%s%s, %s", own, connected ? " to " : "", connected ? peer : "",
+		    sock->flags & CKPT_INET_LISTENING ? ", listens" : "",
+		    format_count(sock->nr_messages, "message"));
+}
+
 static char *describe_vma(const struct ckpt_record *record,
 			  const struct summary *summary)
 {
@@ -683,6 +752,40 @@ static char *describe_thread(const struct ckpt_rec_thread *thread,
 	return result;
 }
 
+static char *describe_owner(const struct ckpt_file_owner *owner)
+{
+	static const char * const names[] = { "thread", "process", "group" };
+	char *who = text("no owner"), *result;
+
+	if (owner->pid) {
+		free(who);
+		who = text("%s %" PRId32, owner->type < 3 ? names[owner->type] : "?",
+			   owner->pid);
+	}
+	result = text("%s, signal %" PRIu32 "%s", who, owner->signum,
+		      owner->flags & CKPT_OWNER_ASYNC ? ", O_ASYNC" : "");
+	free(who);
+	return result;
+}
+
+static char *describe_lock(const struct ckpt_file_lock *lock)
+{
+	const char *type = lock->type == F_WRLCK ? "exclusive" : "shared";
+
+	switch (lock->kind) {
+	case CKPT_LOCK_FLOCK:
+		return text("flock, %s", type);
+	case CKPT_LOCK_POSIX:
+	case CKPT_LOCK_OFD:
+		return text("%s lock, %s, %" PRIu64 "-%" PRIu64,
+			    lock->kind == CKPT_LOCK_OFD ? "description's record" : "record",
+			    type, (uint64_t)lock->start, (uint64_t)lock->end);
+	case CKPT_LOCK_LEASE:
+		return text("lease, %s", type);
+	}
+	return text("unknown lock");
+}
+
 char *describe_record(const struct ckpt_record *record, const struct summary *summary)
 {
 	const union {
@@ -714,12 +817,29 @@ char *describe_record(const struct ckpt_record *record, const struct summary *su
 		struct ckpt_sock sock;
 		struct ckpt_unix unix_sock;
 		struct ckpt_unix_msg unix_msg;
+		struct ckpt_inet inet;
+		struct ckpt_inet_option inet_option;
+		struct ckpt_inet_device inet_device;
+		struct ckpt_inet_msg inet_msg;
+		struct ckpt_netlink netlink;
 		struct ckpt_sysv_shm shm;
 		struct ckpt_sysv_sem sem;
 		struct ckpt_sem_undo undo;
 		struct ckpt_sysv_msgq msgq;
 		struct ckpt_msg msg;
 		struct ckpt_mqueue mqueue;
+		struct ckpt_file_owner owner;
+		struct ckpt_file_lock lock;
+		struct ckpt_unlinked unlinked;
+		struct ckpt_xattr xattr;
+		struct ckpt_seccomp seccomp;
+		struct ckpt_seccomp_filter seccomp_filter;
+		struct ckpt_task_mempolicy mempolicy;
+		struct ckpt_syscall_dispatch dispatch;
+		struct ckpt_aio aio;
+		struct ckpt_pty pty;
+		struct ckpt_tty tty;
+		struct ckpt_tty_session tty_session;
 		struct pages_item pages;
 		struct ckpt_trailer trailer;
 	} *p = record->payload;
@@ -756,6 +876,16 @@ char *describe_record(const struct ckpt_record *record, const struct summary *su
 		return text("%s, %s", p->rec_auto.interval_ms || p->rec_auto.mtbf_s ?
 			    "at intervals" : "on request",
 			    format_count(p->rec_auto.nr_taken, "image"));
+	case CKPT_REC_SECCOMP:
+		return text("%s mode", p->seccomp.mode == 1 ? "strict" : "filter");
+	case CKPT_REC_SECCOMP_FILTER:
+		return text("%s", format_count(p->seccomp_filter.nr_insns, "instruction"));
+	case CKPT_REC_TASK_MEMPOLICY:
+		return text("mode %" PRIu32 ", nodes %" PRIx64, p->mempolicy.mode,
+			    (uint64_t)p->mempolicy.nodes[0]);
+	case CKPT_REC_SYSCALL_DISPATCH:
+		return text("except %" PRIx64 "-%" PRIx64, (uint64_t)p->dispatch.offset,
+			    (uint64_t)(p->dispatch.offset + p->dispatch.len));
 	case CKPT_REC_SIGHAND:
 		return text("%s", format_count(count_handlers(&p->sighand), "handler"));
 	case CKPT_REC_SIGNALS:
@@ -775,6 +905,10 @@ char *describe_record(const struct ckpt_record *record, const struct summary *su
 		return text("%s", format_count(p->mm.nr_vmas, "area"));
 	case CKPT_REC_VMA:
 		return describe_vma(record, summary);
+	case CKPT_REC_AIO_CONTEXT:
+		return text("%" PRIx64 ", %s, %s", (uint64_t)p->aio.start,
+			    format_count(p->aio.max_reqs, "request"),
+			    format_count(p->aio.nr_events, "event"));
 	case CKPT_REC_SHMEM:
 		space = record->payload_length - offsetof(struct ckpt_shmem, name);
 		return text("%.*s, %s",
@@ -790,6 +924,15 @@ char *describe_record(const struct ckpt_record *record, const struct summary *su
 		return describe_file(record, summary);
 	case CKPT_REC_FS:
 		return text("umask %04" PRIo32, p->fs.umask);
+	case CKPT_REC_PTY:
+		return text("/dev/pts/%" PRIu32 "%s", p->pty.index,
+			    p->pty.flags & CKPT_PTY_MASTER_CLOSED ? ", master closed" : "");
+	case CKPT_REC_TTY:
+		return text("%s, %" PRIu32 " bytes not read, %" PRIu32 " on their way",
+			    p->tty.end == CKPT_TTY_MASTER ? "master" : "slave",
+			    p->tty.nr_read, p->tty.nr_pending);
+	case CKPT_REC_TTY_SESSION:
+		return text("foreground process group %" PRIu32, p->tty_session.pgrp);
 	case CKPT_REC_PATH:
 		space = record->payload_length - sizeof(p->path);
 		return text("%.*s", length(p->path.path, space), (const char *)p->path.path);
@@ -821,6 +964,20 @@ char *describe_record(const struct ckpt_record *record, const struct summary *su
 		return text("family %" PRIu32 ", type %" PRIu32, p->sock.family, p->sock.type);
 	case CKPT_REC_UNIX:
 		return describe_unix(&p->unix_sock);
+	case CKPT_REC_INET:
+		return describe_inet(&p->inet);
+	case CKPT_REC_INET_OPTION:
+		return text("level %" PRIu32 ", option %" PRIu32 ", %" PRIu32 " bytes",
+			    p->inet_option.level, p->inet_option.name, p->inet_option.len);
+	case CKPT_REC_INET_DEVICE:
+		return text("%" PRIu32 " %.*s", p->inet_device.index,
+			    ARRAY(p->inet_device.name));
+	case CKPT_REC_INET_MSG:
+		return text("%" PRIu32 " bytes from port %" PRIu16, p->inet_msg.len,
+			    p->inet_msg.from_port);
+	case CKPT_REC_NETLINK:
+		return text("port ID %" PRIu32 ", %s", p->netlink.portid,
+			    format_count(p->netlink.nr_groups, "group"));
 	case CKPT_REC_UNIX_MSG:
 		return text("%" PRIu32 " bytes, %s", p->unix_msg.len,
 			    format_count(p->unix_msg.nr_files, "file"));
@@ -846,6 +1003,23 @@ char *describe_record(const struct ckpt_record *record, const struct summary *su
 				   p->mqueue.name_len : space),
 			    (const char *)p->mqueue.name,
 			    format_count(p->mqueue.nr_messages, "message"));
+	case CKPT_REC_FILE_OWNER:
+		return describe_owner(&p->owner);
+	case CKPT_REC_FILE_LOCK:
+		return describe_lock(&p->lock);
+	case CKPT_REC_UNLINKED:
+		space = record->payload_length - offsetof(struct ckpt_unlinked, name);
+		return text("%.*s, %s",
+			    length(p->unlinked.name, p->unlinked.name_len < space ?
+				   p->unlinked.name_len : space),
+			    (const char *)p->unlinked.name,
+			    S_ISDIR(p->unlinked.mode) ? "directory" :
+			    format_bytes(p->unlinked.size));
+	case CKPT_REC_XATTR:
+		space = record->payload_length - sizeof(p->xattr);
+		return text("%.*s", length(p->xattr.data, p->xattr.name_len < space ?
+					   p->xattr.name_len : space),
+			    (const char *)p->xattr.data);
 	default:
 		return NULL;
 	}

@@ -87,14 +87,20 @@ static const char *advice(int error)
 	return NULL;
 }
 
-/* N or N:M */
+/* N, N:M, PID/N or PID/N:M */
 static bool add_inherited_fd(struct arguments *args, char *text)
 {
-	char *colon = strchr(text, ':');
-	long image_fd, caller_fd;
+	char *colon = strchr(text, ':'), *slash = strchr(text, '/');
+	long image_pid = 0, image_fd, caller_fd;
 
 	if (colon)
 		*colon++ = '\0';
+	if (slash) {
+		*slash++ = '\0';
+		if (!parse_number(text, 1, PID_MAX_LIMIT, &image_pid))
+			return false;
+		text = slash;
+	}
 	if (!parse_number(text, 0, FD_MAX, &image_fd) ||
 	    !parse_number(colon ? colon : text, 0, FD_MAX, &caller_fd))
 		return false;
@@ -103,6 +109,7 @@ static bool add_inherited_fd(struct arguments *args, char *text)
 	args->fds[args->opts.nr_fds++] = (struct ckpt_inherited_fd){
 		.image_fd = image_fd,
 		.caller_fd = caller_fd,
+		.image_pid = image_pid,
 	};
 	args->opts.fds = args->fds;
 	return true;

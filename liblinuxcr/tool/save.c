@@ -21,7 +21,7 @@
 /* Command line of both commands. */
 struct arguments {
 	struct ckpt_options opts;
-	int *external_fds;
+	struct ckpt_external_fd *external_fds;
 	pid_t pid;
 	const char *file;	/* this and what follows: save only */
 	bool incremental;
@@ -133,16 +133,27 @@ static const char *advice(int error)
 	return NULL;
 }
 
-static bool add_external_fd(struct arguments *args, const char *text)
+/* N or PID/N */
+static bool add_external_fd(struct arguments *args, char *text)
 {
-	long fd;
+	char *slash = strchr(text, '/');
+	long pid = 0, fd;
 
+	if (slash) {
+		*slash++ = '\0';
+		if (!parse_number(text, 1, PID_MAX_LIMIT, &pid))
+			return false;
+		text = slash;
+	}
 	if (!parse_number(text, 0, FD_MAX, &fd))
 		return false;
 	args->external_fds = checked_realloc(args->external_fds,
 					     args->opts.nr_external_fds + 1,
-					     sizeof(int));
-	args->external_fds[args->opts.nr_external_fds++] = fd;
+					     sizeof(*args->external_fds));
+	args->external_fds[args->opts.nr_external_fds++] = (struct ckpt_external_fd){
+		.pid = pid,
+		.fd = fd,
+	};
 	args->opts.external_fds = args->external_fds;
 	return true;
 }

@@ -66,7 +66,8 @@ def measure(program, auto, interval):
         return rate, None
     images, failed, size = (auto.value(name) - was for name, was in zip(names, before))
     if failed or not images:
-        sys.exit(f"{auto.path}: {images} images, {failed} failed")
+        sys.exit(f"{auto.path}: {images} images, {failed} failed\n"
+                 + open(auto.path, encoding="utf-8").read())
     freeze = auto.value("last_freeze_ns")
     auto.end()
     os.makedirs(auto.directory)
@@ -119,4 +120,5 @@ def main():
         bench(name, args.rounds)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Trees of processes: a test whose victim has children calls tree_adopt() at its
+ * beginning and tree_kill() at its end.
+ */
+#ifndef CKPT_TREE_H
+#define CKPT_TREE_H
+
+#include "ckpt_test.h"
+
+/* Orphans come to the test, which can wait for the end of all. */
+static inline int tree_adopt(void)
+{
+	return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+}
+
+/* Waits for all children, that have been killed or are going to end. */
+static inline void reap_all(void)
+{
+	while (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR)
+		;
+}
+
+/* Kills whatever belongs to the test. */
+static inline void tree_kill(struct victim *v)
+{
+	char path[64], text[4096], *at, *end;
+	long child;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", getpid(), getpid());
+	while (read_text(path, text, sizeof(text)) > 0) {
+		for (at = text; (child = strtol(at, &end, 10)) > 0; at = end)
+			kill(child, SIGKILL);
+		if (waitpid(-1, NULL, __WALL) < 0)
+			break;
+	}
+	v->alive = false;
+}
+
+/* As victim_cycle(), for a tree. */
+static inline long tree_cycle(struct victim *v, bool restart)
+{
+	long err;
+
+	if (dry_run())
+		return 0;
+	err = victim_checkpoint(v, restart ? CHECKPOINT_KILL : 0);
+	if (err || !restart)
+		return err;
+	reap_all();
+	v->alive = false;
+	return victim_restart(v);
+}
+
+#endif
