@@ -10,8 +10,7 @@
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 
-#include "ckpt_test.h"
-#include "ckpt_image.h"
+#include "ckpt_hostile.h"
 
 #ifndef TFD_IOC_SET_TICKS
 #define TFD_IOC_SET_TICKS	_IOW('T', 0, uint64_t)
@@ -77,18 +76,13 @@ static void *read_it(void *unused)
 static pthread_t ready_in_read(int fd)
 {
 	pthread_t thread;
-	int turn;
 
 	reader.fd = fd;
 	reader.tid = 0;
 	V_EQUAL(0, pthread_create(&thread, NULL, read_it, NULL));
 	while (!reader.tid)
 		sleep_ms(1);
-	vpage->asleep_tid = reader.tid;
-	vpage->asleep_in = __NR_read;
-	__sync_synchronize();
-	turn = ++vpage->ready;
-	victim_await(turn);
+	victim_await(victim_reach_thread(reader.tid, __NR_read));
 	return thread;
 }
 
@@ -518,18 +512,6 @@ VICTIM(all_of_them)
 	V_EQUAL(5, read_u64(3));
 }
 
-/* The payload of the kind's own part of the file of kind @type. */
-static void *own_part(struct image *img, const char *type)
-{
-	struct ckpt_file *file;
-	int i;
-
-	for (i = 0; (file = find(img, CKPT_REC_FILE, i)); i++)
-		if (!strcmp((char *)file->type, type))
-			return file + 1;
-	return NULL;
-}
-
 /*
  * Change a field of a kind's own part: the restart fails, or what it makes comes
  * to its end when it is killed.
@@ -539,24 +521,15 @@ static void *own_part(struct image *img, const char *type)
 	{								\
 		struct structure *f;					\
 		struct image img;					\
-		long ret;						\
 									\
-		if (!variant->restart)					\
-			SKIP(return, "the restart is what it is about");\
-		REQUIRE_REAL_CHECKPOINT();				\
-		crc_init();						\
-		ASSERT_EQ(0, victim_start(&self->v, "all_of_them"));	\
-		ASSERT_EQ(0, victim_checkpoint(&self->v, 0));		\
-		ASSERT_EQ(0, victim_kill(&self->v));			\
-		ASSERT_EQ(0, load_image(&img, self->v.image));		\
-		f = own_part(&img, kind);				\
+		REQUIRE_RESTART();					\
+		ASSERT_EQ(0, victim_image(&self->v, "all_of_them", &img)); \
+		f = find_file(&img, kind, 0);				\
 		ASSERT_NE(NULL, f);					\
 		do { change; } while (0);				\
-		seal(&img);						\
-		ret = try_image(&self->v, &img, RESTART_LEAVE_STOPPED);	\
-		EXPECT_EQ((expected) ?: self->v.pid, ret)			\
+		EXPECT_EQ((expected) ?: self->v.pid,			\
+			  try_changed(&self->v, &img, RESTART_LEAVE_STOPPED)) \
 			show_log(self->v.log);				\
-		end_restarted(&self->v, ret);				\
 		free(img.data);						\
 	}
 

@@ -14,7 +14,7 @@
 #include <setjmp.h>
 #include <sys/shm.h>
 
-#include "ckpt_image.h"
+#include "ckpt_hostile.h"
 
 CKPT_FIXTURE(attributes)
 
@@ -423,22 +423,13 @@ VICTIM(has_all)
 	{								\
 		struct type *p;						\
 		struct image img;					\
-		long ret;						\
 									\
-		if (dry_run())						\
-			return;						\
-		crc_init();						\
-		ASSERT_EQ(0, victim_start(&self->v, "has_all"));	\
-		ASSERT_EQ(0, victim_checkpoint(&self->v, 0));		\
-		ASSERT_EQ(0, victim_kill(&self->v));			\
-		ASSERT_EQ(0, load_image(&img, self->v.image));		\
+		REQUIRE_REAL_CHECKPOINT();				\
+		ASSERT_EQ(0, victim_image(&self->v, "has_all", &img));	\
 		p = find(&img, record, 0);				\
 		ASSERT_NE(NULL, p);					\
 		change;							\
-		seal(&img);						\
-		ASSERT_EQ(img.len, pwrite(self->v.image, img.data, img.len, 0)); \
-		ret = victim_try_restart(&self->v, 0);			\
-		EXPECT_GT(0, ret);					\
+		EXPECT_GT(0, try_changed(&self->v, &img, 0));		\
 		EXPECT_NE('\0', self->v.log[0]);			\
 		EXPECT_EQ(-1, kill(self->v.pid, 0));			\
 		free(img.data);						\

@@ -32,6 +32,8 @@ static inline uint32_t crc32c(uint32_t crc, const void *data, size_t len)
 {
 	const uint8_t *byte = data;
 
+	if (!crc_table[1])
+		crc_init();
 	for (crc = ~crc; len; len--)
 		crc = crc_table[(crc ^ *byte++) & 0xff] ^ crc >> 8;
 	return ~crc;
@@ -79,6 +81,29 @@ static inline void *find(struct image *img, uint32_t type, int nth)
 	int nr = find_rec(img, type, nth);
 
 	return nr < 0 ? NULL : payload_at(img, nr);
+}
+
+/* The number of the @nth FILE record of a kind. */
+static inline int find_file_rec(struct image *img, const char *kind, int nth)
+{
+	struct ckpt_file *file;
+	int i;
+
+	for (i = 0; i < img->nr; i++) {
+		file = payload_at(img, i);
+		if (rec_at(img, i)->type == CKPT_REC_FILE && !strcmp((char *)file->type, kind) &&
+		    !nth--)
+			return i;
+	}
+	return -1;
+}
+
+/* The part of that record that is the kind's own. */
+static inline void *find_file(struct image *img, const char *kind, int nth)
+{
+	int nr = find_file_rec(img, kind, nth);
+
+	return nr < 0 ? NULL : (struct ckpt_file *)payload_at(img, nr) + 1;
 }
 
 /* Find the records; -1 if they do not fit into each other. */

@@ -30,6 +30,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -399,13 +400,19 @@ static inline int victim_reach(void)
 	return ++vpage->ready;
 }
 
-/* The same, for a checkpoint to come while the caller sleeps in @nr. */
-static inline int victim_reach_in(int nr)
+/* The same, for a checkpoint to come while thread @tid sleeps in @nr. */
+static inline int victim_reach_thread(pid_t tid, int nr)
 {
-	vpage->asleep_tid = gettid();
+	vpage->asleep_tid = tid;
 	vpage->asleep_in = nr;
 	__sync_synchronize();
 	return ++vpage->ready;
+}
+
+/* ... while the caller does */
+static inline int victim_reach_in(int nr)
+{
+	return victim_reach_thread(gettid(), nr);
 }
 
 static inline bool victim_told(int turn)
@@ -752,7 +759,7 @@ static inline long victim_restart(struct victim *v)
 }
 
 /* Checkpoint it; if @restart kill and restart it too. */
-static inline long victim_cycle(struct victim *v, bool restart)
+static inline long victim_cycle(struct victim *v, int restart)
 {
 	int pause_ms = 0;
 	long err;
@@ -797,8 +804,12 @@ static inline int victim_finish(struct victim *v)
 	return victim_end(v);
 }
 
-/* The whole life of victim @name, with a checkpoint whenever it is ready. */
-static inline int victim_live(struct victim *v, const char *name, bool restart)
+/*
+ * The whole life of victim @name: whenever it is ready, @cycle takes a checkpoint and does
+ * with the victim what is to be done @how.
+ */
+static inline int victim_live_by(struct victim *v, const char *name,
+				 long (*cycle)(struct victim *v, int how), int how)
 {
 	int event;
 	long err;
@@ -807,7 +818,7 @@ static inline int victim_live(struct victim *v, const char *name, bool restart)
 	if (err)
 		return err;
 	while ((event = victim_wait(v)) == VICTIM_IS_READY) {
-		err = victim_cycle(v, restart);
+		err = cycle(v, how);
 		if (err)
 			return err;
 		if (victim_go(v) && !victim_reap(v))
@@ -820,33 +831,74 @@ static inline int victim_live(struct victim *v, const char *name, bool restart)
 	return event == VICTIM_ENDED ? 0 : -1;
 }
 
-/* A promise about what the process itself can see. */
-#define SURVIVES(fixture, promise)					\
+static inline int victim_live(struct victim *v, const char *name, bool restart)
+{
+	return victim_live_by(v, name, victim_cycle, restart);
+}
+
+/*
+ * A promise about what the process itself can see, whatever @cycle does with it whenever
+ * it is ready; see victim_live_by().
+ */
+#define SURVIVES_BY(fixture, promise, cycle, how)			\
 	VICTIM(promise);						\
 	TEST_F(fixture, promise)					\
 	{								\
-		ASSERT_EQ(0, victim_live(&self->v, #promise,		\
-					 variant->restart));		\
+		ASSERT_EQ(0, victim_live_by(&self->v, #promise, cycle, how)); \
 	}								\
 	static void victim_##promise(void)
 
+#define SURVIVES(fixture, promise)					\
+	SURVIVES_BY(fixture, promise, victim_cycle, variant->restart)
+
+/* ---- fixtures ---- */
+
 /*
- * The fixture of a file: a victim, and every test twice, with the process going
- * on after its checkpoint and with a restarted one.
+ * Every test twice, with the process going on after its checkpoint and with a restarted
+ * one.  For fixtures whose setup is another than that of CKPT_FIXTURE().
  */
-#define CKPT_FIXTURE(name)						\
-	FIXTURE(name) { struct victim v; };				\
+#define CKPT_TWICE(name)						\
 	FIXTURE_VARIANT(name) { bool restart; };			\
 	FIXTURE_VARIANT_ADD(name, continued) { .restart = false };	\
-	FIXTURE_VARIANT_ADD(name, restarted) { .restart = true };	\
+	FIXTURE_VARIANT_ADD(name, restarted) { .restart = true }
+
+/* A test of such a fixture that is about the restart alone. */
+#define REQUIRE_RESTART()						\
+	do {								\
+		if (!variant->restart)					\
+			SKIP(return, "the restart is what it is about"); \
+		REQUIRE_REAL_CHECKPOINT();				\
+	} while (0)
+
+/* A victim with its files in directory @parent; @require() skips what cannot be. */
+#define CKPT_VICTIM_IN(name, parent, require)				\
 	FIXTURE_SETUP(name)						\
 	{								\
-		REQUIRE_CHECKPOINT();					\
-		victim_init(&self->v);					\
+		require();						\
+		victim_init_in(&self->v, parent);			\
 	}								\
 	FIXTURE_TEARDOWN(name)						\
 	{								\
 		victim_cleanup(&self->v);				\
 	}
+
+/* The fixture of a file: a victim, and every test twice. */
+#define CKPT_FIXTURE_IN(name, parent)					\
+	FIXTURE(name) { struct victim v; };				\
+	CKPT_TWICE(name);						\
+	CKPT_VICTIM_IN(name, parent, REQUIRE_CHECKPOINT)
+
+#define CKPT_FIXTURE(name)						\
+	CKPT_FIXTURE_IN(name, "/tmp")
+
+/* A victim, and every test once; the test itself says what is done with it. */
+#define CKPT_FIXTURE_ONCE(name)						\
+	FIXTURE(name) { struct victim v; };				\
+	CKPT_VICTIM_IN(name, "/tmp", REQUIRE_CHECKPOINT)
+
+/* The same for tests that mean nothing in a dry run. */
+#define CKPT_FIXTURE_REAL(name)						\
+	FIXTURE(name) { struct victim v; };				\
+	CKPT_VICTIM_IN(name, "/tmp", REQUIRE_REAL_CHECKPOINT)
 
 #endif /* CKPT_TEST_H */

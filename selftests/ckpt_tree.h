@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Trees of processes: a test whose victim has children calls tree_adopt() at its
- * beginning and tree_kill() at its end.
+ * beginning and tree_kill() at its end, as the fixtures here do.
  */
 #ifndef CKPT_TREE_H
 #define CKPT_TREE_H
@@ -38,7 +38,7 @@ static inline void tree_kill(struct victim *v)
 }
 
 /* As victim_cycle(), for a tree. */
-static inline long tree_cycle(struct victim *v, bool restart)
+static inline long tree_cycle(struct victim *v, int restart)
 {
 	long err;
 
@@ -52,4 +52,27 @@ static inline long tree_cycle(struct victim *v, bool restart)
 	return victim_restart(v);
 }
 
-#endif
+/* A victim that may have children; @require() skips what cannot be. */
+#define CKPT_TREE_VICTIM(name, require)					\
+	FIXTURE_SETUP(name)						\
+	{								\
+		require();						\
+		ASSERT_EQ(0, tree_adopt());				\
+		victim_init(&self->v);					\
+	}								\
+	FIXTURE_TEARDOWN(name)						\
+	{								\
+		tree_kill(&self->v);					\
+		victim_cleanup(&self->v);				\
+	}
+
+/* As CKPT_FIXTURE() and SURVIVES(), for a tree. */
+#define CKPT_TREE_FIXTURE(name)						\
+	FIXTURE(name) { struct victim v; };				\
+	CKPT_TWICE(name);						\
+	CKPT_TREE_VICTIM(name, REQUIRE_CHECKPOINT)
+
+#define TREE_SURVIVES(fixture, promise)					\
+	SURVIVES_BY(fixture, promise, tree_cycle, variant->restart)
+
+#endif /* CKPT_TREE_H */

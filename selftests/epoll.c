@@ -13,8 +13,7 @@
 #include <sys/timerfd.h>
 #include <sys/un.h>
 
-#include "ckpt_test.h"
-#include "ckpt_image.h"
+#include "ckpt_hostile.h"
 
 #ifndef EPIOCSPARAMS
 struct busy_poll_params {
@@ -470,7 +469,7 @@ static void *wait_for_it(void *unused)
 
 SURVIVES(epoll, a_wait_goes_on_until_something_happens)
 {
-	int set = new_set(), fd = new_event(0), turn;
+	int set = new_set(), fd = new_event(0);
 	pthread_t thread;
 	void *result;
 
@@ -479,11 +478,7 @@ SURVIVES(epoll, a_wait_goes_on_until_something_happens)
 	V_EQUAL(0, pthread_create(&thread, NULL, wait_for_it, NULL));
 	while (!waiter_tid)
 		sleep_ms(1);
-	vpage->asleep_tid = waiter_tid;
-	vpage->asleep_in = __NR_epoll_wait;
-	__sync_synchronize();
-	turn = ++vpage->ready;
-	victim_await(turn);
+	victim_await(victim_reach_thread(waiter_tid, __NR_epoll_wait));
 	sleep_ms(20);
 	V_CHECK(proc_in_syscall(getpid(), waiter_tid, __NR_epoll_wait));
 	add_to(fd);
@@ -585,9 +580,7 @@ TEST_F(epoll, a_stdin_that_cannot_be_watched_is_refused_at_the_restart)
 {
 	int pipe_fd[2];
 
-	if (!variant->restart)
-		SKIP(return, "the restart is what it is about");
-	REQUIRE_REAL_CHECKPOINT();
+	REQUIRE_RESTART();
 	ASSERT_EQ(0, pipe2(pipe_fd, O_CLOEXEC));
 	self->v.stdio[0] = pipe_fd[0];
 	ASSERT_EQ(0, victim_start(&self->v, "watches_stdin"));
@@ -714,47 +707,27 @@ static struct ckpt_epoll_item *item_of(struct image *img, uint32_t set, int nth)
 	return NULL;
 }
 
-static struct ckpt_file_epoll *head_of(struct image *img)
-{
-	struct ckpt_file *file;
-	int i;
-
-	for (i = 0; (file = find(img, CKPT_REC_FILE, i)); i++)
-		if (!strcmp((char *)file->type, "epoll"))
-			return (void *)(file + 1);
-	return NULL;
-}
-
 #define HOSTILE(name, change, expected)					\
 	TEST_F(epoll, hostile_##name)					\
 	{								\
 		struct ckpt_epoll_item *outer, *inner, *other;		\
 		struct ckpt_file_epoll *head;				\
 		struct image image, *img = &image;			\
-		long ret;						\
 									\
-		if (!variant->restart)					\
-			SKIP(return, "the restart is what it is about");\
-		REQUIRE_REAL_CHECKPOINT();				\
-		crc_init();						\
-		ASSERT_EQ(0, victim_start(&self->v, "two_sets"));	\
-		ASSERT_EQ(0, victim_checkpoint(&self->v, 0));		\
-		ASSERT_EQ(0, victim_kill(&self->v));			\
-		ASSERT_EQ(0, load_image(img, self->v.image));		\
+		REQUIRE_RESTART();					\
+		ASSERT_EQ(0, victim_image(&self->v, "two_sets", img));	\
 		outer = item_of(img, 3, 0);				\
 		inner = item_of(img, 4, 0);				\
 		other = item_of(img, 4, 1);				\
-		head = head_of(img);					\
+		head = find_file(img, "epoll", 0);			\
 		ASSERT_NE(NULL, outer);					\
 		ASSERT_NE(NULL, inner);					\
 		ASSERT_NE(NULL, other);					\
 		ASSERT_NE(NULL, head);					\
 		do { change; } while (0);				\
-		seal(img);						\
-		ret = try_image(&self->v, img, RESTART_LEAVE_STOPPED);	\
-		EXPECT_EQ((expected) ?: self->v.pid, ret)			\
+		EXPECT_EQ((expected) ?: self->v.pid,			\
+			  try_changed(&self->v, img, RESTART_LEAVE_STOPPED)) \
 			show_log(self->v.log);				\
-		end_restarted(&self->v, ret);				\
 		free(img->data);					\
 	}
 

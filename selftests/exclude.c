@@ -7,9 +7,7 @@
 
 #include <liblinuxcr.h>
 
-#include "ckpt_test.h"
 #include "ckpt_memory.h"
-#include "ckpt_image.h"
 #include "ckpt_chain.h"
 
 #define REQUIRE_EXCLUSION()						\
@@ -60,24 +58,11 @@ static void check_excluded(int line, const char *area, size_t pages, uint64_t se
 
 CKPT_FIXTURE(exclude)
 
-/* As victim_live(), but the victim knows whether it will be restarted. */
-static int exclude_live(struct victim *v, const char *name, bool restart)
+/* The victim knows whether it will be restarted. */
+static long exclude_cycle(struct victim *v, int restart)
 {
-	int event;
-	long err;
-
-	err = victim_spawn(v, name, NULL);
-	if (err)
-		return err;
-	while ((event = victim_wait(v)) == VICTIM_IS_READY) {
-		victim_set_word(v, W_LOST, restart && !dry_run());
-		err = victim_cycle(v, restart);
-		if (err)
-			return err;
-		if (victim_go(v))
-			return -EFAULT;
-	}
-	return event == VICTIM_ENDED && v->turn ? 0 : -1;
+	victim_set_word(v, W_LOST, restart && !dry_run());
+	return victim_cycle(v, restart);
 }
 
 /* A promise about what the process itself can see. */
@@ -86,7 +71,8 @@ static int exclude_live(struct victim *v, const char *name, bool restart)
 	TEST_F(exclude, promise)					\
 	{								\
 		REQUIRE_EXCLUSION();					\
-		ASSERT_EQ(0, exclude_live(&self->v, #promise, variant->restart)); \
+		ASSERT_EQ(0, victim_live_by(&self->v, #promise, exclude_cycle, \
+					    variant->restart));		\
 	}								\
 	static void victim_##promise(void)
 
@@ -358,7 +344,6 @@ TEST_F(exclude, images_do_not_have_it)
 	victim_set_word(v, W_LOST, variant->restart && !dry_run());
 	ASSERT_EQ(0, victim_cycle(v, false));
 	if (!dry_run()) {
-		crc_init();
 		EXPECT_GT(3 * MB, (size_t)v->stats.bytes);
 		EXPECT_GT(512ULL, v->stats.pages_here);
 		EXPECT_GT(512ULL, v->stats.pages_zero);

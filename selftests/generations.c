@@ -14,21 +14,7 @@
 #include "ckpt_test.h"
 #include "ckpt_leak.h"
 
-FIXTURE(generations)
-{
-	struct victim v;
-};
-
-FIXTURE_SETUP(generations)
-{
-	REQUIRE_CHECKPOINT();
-	victim_init(&self->v);
-}
-
-FIXTURE_TEARDOWN(generations)
-{
-	victim_cleanup(&self->v);
-}
+CKPT_FIXTURE_ONCE(generations)
 
 /*
  * What test and program tell each other.  The work comes in portions, so that a

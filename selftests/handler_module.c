@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <sys/socket.h>
 
-#include "ckpt_test.h"
+#include "ckpt_tree.h"
 
 #define MODULES		"/usr/local/lib/linux-cr/modules"
 #define SLATE		"/dev/ckpt_slate"
@@ -84,43 +84,20 @@ static bool registered(void)
 	} while (0)
 
 FIXTURE(handler_module) { struct victim v; };
-FIXTURE_VARIANT(handler_module) { bool restart; };
-FIXTURE_VARIANT_ADD(handler_module, continued) { .restart = false };
-FIXTURE_VARIANT_ADD(handler_module, restarted) { .restart = true };
+CKPT_TWICE(handler_module);
 FIXTURE_SETUP(handler_module)
 {
 	REQUIRE_MODULE();
-	/* Orphans come to the test, which can wait for their end. */
-	ASSERT_EQ(0, prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
+	ASSERT_EQ(0, tree_adopt());
 	victim_init(&self->v);
 	ASSERT_EQ(0, load(""));
 }
 
 FIXTURE_TEARDOWN(handler_module)
 {
+	tree_kill(&self->v);
 	victim_cleanup(&self->v);
 	EXPECT_TRUE(WAIT_FOR(unloaded()));
-}
-
-/* As victim_live(), of a victim that may have children. */
-static int tree_live(struct victim *v, const char *name, bool restart)
-{
-	int event;
-	long err;
-
-	err = victim_spawn(v, name, NULL);
-	while (!err && (event = victim_wait(v)) == VICTIM_IS_READY) {
-		err = victim_checkpoint(v, restart ? CHECKPOINT_KILL : 0);
-		if (!err && restart) {
-			while (waitpid(-1, NULL, 0) > 0)
-				;
-			v->alive = false;
-			err = victim_restart(v);
-		}
-		if (!err)
-			err = victim_go(v) && !victim_reap(v);
-	}
-	return err || event != VICTIM_ENDED || !v->turn ? -1 : 0;
 }
 
 static const char *slate(int fd)
@@ -148,7 +125,7 @@ SURVIVES(handler_module, text_and_count)
 	V_CHECK(!strcmp(slate(fd), "3 three"));
 }
 
-VICTIM(one_description_of_several_processes)
+TREE_SURVIVES(handler_module, one_description_of_several_processes)
 {
 	int fd = V_SYS(open(SLATE, O_RDWR)), copy = V_SYS(dup(fd));
 	int other = V_SYS(open(SLATE, O_RDWR)), status;
@@ -169,12 +146,6 @@ VICTIM(one_description_of_several_processes)
 	V_EQUAL(child, waitpid(child, &status, 0));
 	V_EQUAL(0, status);
 	V_CHECK(!strcmp(slate(fd), "3 by the child"));
-}
-
-TEST_F(handler_module, one_description_of_several_processes)
-{
-	ASSERT_EQ(0, tree_live(&self->v, "one_description_of_several_processes",
-			       variant->restart));
 }
 
 SURVIVES(handler_module, a_slate_in_a_message)

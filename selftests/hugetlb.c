@@ -6,8 +6,9 @@
 #include <sys/shm.h>
 
 #include "ckpt_memory.h"
-#include "ckpt_image.h"
+#include "ckpt_hostile.h"
 #include "ckpt_chain.h"
+#include "ckpt_tree.h"
 
 #define PAGES	12
 
@@ -37,9 +38,7 @@ static bool want_pages(int nr)
 	} while (0)
 
 FIXTURE(hugetlb) { struct victim v; };
-FIXTURE_VARIANT(hugetlb) { bool restart; };
-FIXTURE_VARIANT_ADD(hugetlb, continued) { .restart = false };
-FIXTURE_VARIANT_ADD(hugetlb, restarted) { .restart = true };
+CKPT_TWICE(hugetlb);
 FIXTURE_SETUP(hugetlb)
 {
 	REQUIRE_CHECKPOINT();
@@ -274,7 +273,7 @@ FIXTURE_SETUP(hugetlb_one)
 {
 	REQUIRE_REAL_CHECKPOINT();
 	REQUIRE_PAGES();
-	ASSERT_EQ(0, prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
+	ASSERT_EQ(0, tree_adopt());
 	victim_init(&self->v);
 }
 
@@ -410,20 +409,13 @@ TEST_F(hugetlb_one, increments_have_them)
 		struct ckpt_vma *vma;					\
 		struct image img;					\
 									\
-		crc_init();						\
-		ASSERT_EQ(0, victim_start(&self->v, "has_huge_pages"));	\
-		ASSERT_EQ(0, victim_checkpoint(&self->v, 0));		\
-		ASSERT_EQ(0, victim_kill(&self->v));			\
-		ASSERT_EQ(0, load_image(&img, self->v.image));		\
+		ASSERT_EQ(0, victim_image(&self->v, "has_huge_pages", &img)); \
 		shmem = find(&img, CKPT_REC_SHMEM, 0);			\
 		ASSERT_NE(NULL, shmem);					\
 		vma = find_huge(&img, shmem);				\
 		ASSERT_NE(NULL, vma);					\
 		change;							\
-		seal(&img);						\
-		ASSERT_EQ((ssize_t)img.len,				\
-			  pwrite(self->v.image, img.data, img.len, 0));	\
-		EXPECT_GT(0, victim_try_restart(&self->v, 0));		\
+		EXPECT_GT(0, try_changed(&self->v, &img, 0));		\
 		EXPECT_NE('\0', self->v.log[0]);			\
 		free(img.data);						\
 	}

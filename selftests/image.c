@@ -14,7 +14,7 @@
 #include <linux/checkpoint_image.h>
 
 #include "ckpt_test.h"
-#include "ckpt_image.h"
+#include "ckpt_hostile.h"
 #include "ckpt_leak.h"
 
 #define KERNEL_ADDRESS	0xffffffff81000000UL
@@ -91,28 +91,7 @@ VICTIM(rich)
 
 /* ---- fixture: the image of a dead process ---- */
 
-FIXTURE(image)
-{
-	struct victim v;
-	struct image img;
-};
-
-FIXTURE_SETUP(image)
-{
-	REQUIRE_REAL_CHECKPOINT();
-	crc_init();
-	victim_init(&self->v);
-	ASSERT_EQ(0, victim_start(&self->v, "rich"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
-	ASSERT_EQ(0, load_image(&self->img, self->v.image));
-}
-
-FIXTURE_TEARDOWN(image)
-{
-	victim_cleanup(&self->v);
-	free(self->img.data);
-}
+CKPT_IMAGE_FIXTURE(image, rich)
 
 /* ---- structure ---- */
 
@@ -452,11 +431,8 @@ TEST_F(image, records_that_are_missing_or_doubled_are_refused)
 		(void)h;						\
 		(void)rec;						\
 		change;							\
-		seal(img);						\
-		long ret = try_image(&self->v, img, RESTART_LEAVE_STOPPED); \
-									\
-		end_restarted(&self->v, ret);				\
-		EXPECT_EQ(-(error), ret)				\
+		EXPECT_EQ(-(error), try_changed(&self->v, img,		\
+						RESTART_LEAVE_STOPPED))	\
 			show_log(self->v.log);				\
 		EXPECT_NE('\0', self->v.log[0]);			\
 		EXPECT_EQ(-1, kill(self->v.pid, 0));			\
@@ -539,17 +515,11 @@ TEST_F(image, an_unknown_optional_record_is_skipped)
 		(void)rec;						\
 		(void)p;						\
 		change;							\
-		seal(img);						\
-		ret = try_image(&self->v, img, must_fail ?		\
-				RESTART_LEAVE_STOPPED : 0);		\
+		ret = try_changed(&self->v, img, must_fail ?		\
+				  RESTART_LEAVE_STOPPED : 0);		\
 		if (must_fail) {					\
-			end_restarted(&self->v, ret);			\
 			EXPECT_GT(0, ret);				\
 			EXPECT_NE('\0', self->v.log[0]);		\
-		} else if (ret > 0) {					\
-			/* give it time to run into trouble */		\
-			sleep_ms(20);					\
-			end_restarted(&self->v, ret);			\
 		}							\
 		EXPECT_EQ(-1, kill(self->v.pid, 0));			\
 	}
@@ -715,13 +685,11 @@ HOSTILE(pages_whose_data_are_elsewhere, true, CKPT_REC_PAGES, 0, p.pages->data_o
 			.nr_pages = EMPTY_PAGES,			\
 			.kind = CKPT_RUN_ZERO,				\
 		};							\
-		long ret;						\
 									\
 		change;							\
 		insert_first_run(&self->img, &run);				\
-		ret = try_image(&self->v, &self->img, RESTART_LEAVE_STOPPED); \
-		end_restarted(&self->v, ret);				\
-		EXPECT_EQ(-EBADMSG, ret);				\
+		EXPECT_EQ(-EBADMSG, try_changed(&self->v, &self->img,	\
+						RESTART_LEAVE_STOPPED)); \
 		EXPECT_NE(NULL, strstr(self->v.log, text))		\
 			show_log(self->v.log);				\
 		EXPECT_EQ(-1, kill(self->v.pid, 0));			\
@@ -824,10 +792,7 @@ TEST_F(image, hostile_clocks)
 
 	for (i = 0; i < ARRAY_SIZE(values); i++) {
 		h->monotonic_ns = h->boottime_ns = h->monotonic_raw_ns = values[i];
-		seal(&self->img);
-		ret = try_image(&self->v, &self->img, 0);
-		sleep_ms(5);
-		end_restarted(&self->v, ret);
+		ret = try_changed(&self->v, &self->img, 0);
 		/* a time may be early or late, but never more than the kernel can count */
 		if (values[i] >= INT64_MAX)
 			EXPECT_GT(0, ret);
@@ -860,7 +825,6 @@ TEST_F_TIMEOUT(image, random_insane_values_do_no_harm, 900)
 	for (i = 0; i < count + 20; i++) {
 		struct ckpt_rec *rec;
 		uint64_t *word, saved, value;
-		long ret;
 
 		if (i == 20)
 			read_memory_use(&before);
@@ -881,11 +845,7 @@ TEST_F_TIMEOUT(image, random_insane_values_do_no_harm, 900)
 			*word = (saved & 0xffffffffULL) | value << 32;
 			break;
 		}
-		seal(img);
-		ret = try_image(&self->v, img, RESTART_LEAVE_STOPPED);
-		if (ret > 0)
-			end_restarted(&self->v, ret);
-		else
+		if (try_changed(&self->v, img, RESTART_LEAVE_STOPPED) <= 0)
 			refused++;
 		*word = saved;
 	}
@@ -894,9 +854,7 @@ TEST_F_TIMEOUT(image, random_insane_values_do_no_harm, 900)
 	EXPECT_TRUE(nothing_left(&before, count * 8 / 10));
 	/* An image may say that the file was shorter, to which a restart goes back. */
 	ASSERT_EQ(0, write_text(path, text));
-	ASSERT_EQ(self->v.pid, try_image(&self->v, img, 0))
-		show_log(self->v.log);
-	ASSERT_EQ(0, victim_finish(&self->v));
+	ASSERT_EQ(0, finish_from(&self->v, img));
 }
 
 /* Good restarts do not leak either. */

@@ -710,7 +710,6 @@ FIXTURE_SETUP(parents)
 	struct chain *c = &self->c;
 
 	REQUIRE_REAL_CHECKPOINT();
-	crc_init();
 	c->tracker = CHECKPOINT_TRACKER_SHADOW;
 	if (!have_tracker(c->tracker))
 		c->tracker = CHECKPOINT_TRACKER_WRITE_PROTECT;

@@ -35,41 +35,11 @@
 #define LIMIT_MS	2100
 #define MS		1000000LL
 
-FIXTURE(invisible)
-{
-	struct victim v;
-};
+FIXTURE(invisible) { struct victim v; };
+CKPT_TREE_VICTIM(invisible, REQUIRE_CHECKPOINT)
 
-FIXTURE_SETUP(invisible)
-{
-	REQUIRE_CHECKPOINT();
-	ASSERT_EQ(0, tree_adopt());
-	victim_init(&self->v);
-}
-
-FIXTURE_TEARDOWN(invisible)
-{
-	tree_kill(&self->v);
-	victim_cleanup(&self->v);
-}
-
-FIXTURE(restarted)
-{
-	struct victim v;
-};
-
-FIXTURE_SETUP(restarted)
-{
-	REQUIRE_CHECKPOINT();
-	ASSERT_EQ(0, tree_adopt());
-	victim_init(&self->v);
-}
-
-FIXTURE_TEARDOWN(restarted)
-{
-	tree_kill(&self->v);
-	victim_cleanup(&self->v);
-}
+FIXTURE(restarted) { struct victim v; };
+CKPT_TREE_VICTIM(restarted, REQUIRE_CHECKPOINT)
 
 /* word 0: how long it took, in microseconds */
 static int64_t began;

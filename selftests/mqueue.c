@@ -6,7 +6,7 @@
 #include <mqueue.h>
 #include <sys/resource.h>
 
-#include "ckpt_image.h"
+#include "ckpt_hostile.h"
 
 /* How a process comes back: not at all, to a queue that is there, or that is not. */
 enum way { CONTINUED, RESTARTED, REBOOTED };
@@ -32,7 +32,7 @@ FIXTURE_TEARDOWN(mqueue)
 	mq_unlink(NAME);
 }
 
-static long cycle(struct victim *v, enum way way)
+static long cycle(struct victim *v, int way)
 {
 	long err;
 
@@ -48,31 +48,7 @@ static long cycle(struct victim *v, enum way way)
 	return victim_restart(v);
 }
 
-static int live(struct victim *v, const char *name, enum way way)
-{
-	int event;
-	long err;
-
-	err = victim_spawn(v, name, NULL);
-	if (err)
-		return err;
-	while ((event = victim_wait(v)) == VICTIM_IS_READY) {
-		err = cycle(v, way);
-		if (err)
-			return err;
-		if (victim_go(v) && !victim_reap(v))
-			return -EFAULT;
-	}
-	return event == VICTIM_ENDED && v->turn ? 0 : -1;
-}
-
-#define LIVES(promise)							\
-	VICTIM(promise);						\
-	TEST_F(mqueue, promise)						\
-	{								\
-		ASSERT_EQ(0, live(&self->v, #promise, variant->way));	\
-	}								\
-	static void victim_##promise(void)
+#define LIVES(promise)	SURVIVES_BY(mqueue, promise, cycle, variant->way)
 
 static mqd_t new_queue(int flags, long maxmsg, long msgsize)
 {
@@ -372,22 +348,13 @@ VICTIM(notified)
 			struct ckpt_mqueue *queue;			\
 			struct ckpt_msg *msg;				\
 		} p;							\
-		long ret;						\
 									\
-		crc_init();						\
-		ASSERT_EQ(0, victim_start(&self->v, "notified"));	\
-		ASSERT_EQ(0, victim_checkpoint(&self->v, 0));		\
-		ASSERT_EQ(0, victim_kill(&self->v));			\
+		ASSERT_EQ(0, victim_image(&self->v, "notified", &img));	\
 		ASSERT_EQ(0, mq_unlink(NAME));				\
-		ASSERT_EQ(0, load_image(&img, self->v.image));		\
 		p.any = find(&img, type, 0);				\
 		ASSERT_NE(NULL, p.any);					\
 		change;							\
-		seal(&img);						\
-		ASSERT_EQ((ssize_t)img.len,				\
-			  pwrite(self->v.image, img.data, img.len, 0));	\
-		ret = victim_try_restart(&self->v, 0);			\
-		EXPECT_GT(0, ret);					\
+		EXPECT_GT(0, try_changed(&self->v, &img, 0));		\
 		EXPECT_NE('\0', self->v.log[0]);			\
 		EXPECT_EQ(-1, mq_unlink(NAME));				\
 		free(img.data);						\

@@ -8,8 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/pidfd.h>
 
-#include "ckpt_test.h"
-#include "ckpt_image.h"
+#include "ckpt_hostile.h"
 
 #ifndef PIDFD_THREAD
 #define PIDFD_THREAD	O_EXCL
@@ -200,15 +199,11 @@ TEST_F(pidfd, of_a_process_outside_is_found_again)
 
 TEST_F(pidfd, of_a_process_outside_that_has_ended_is_refused)
 {
-	pid_t other = start_other();
 	char arg[16];
+	pid_t other;
 
-	if (!variant->restart) {
-		kill(other, SIGKILL);
-		waitpid(other, NULL, 0);
-		SKIP(return, "the restart is what it is about");
-	}
-	REQUIRE_REAL_CHECKPOINT();
+	REQUIRE_RESTART();
+	other = start_other();
 	snprintf(arg, sizeof(arg), "%d", other);
 	ASSERT_EQ(0, victim_start_with(&self->v, "refers_to_another", arg));
 	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
@@ -230,40 +225,20 @@ VICTIM(refers_to_itself)
 	victim_ready();
 }
 
-static struct ckpt_file_pidfd *own_part(struct image *img)
-{
-	struct ckpt_file *file;
-	int i;
-
-	for (i = 0; (file = find(img, CKPT_REC_FILE, i)); i++)
-		if (!strcmp((char *)file->type, "pidfd"))
-			return (void *)(file + 1);
-	return NULL;
-}
-
 #define HOSTILE(name, change, expected)					\
 	TEST_F(pidfd, hostile_##name)					\
 	{								\
 		struct ckpt_file_pidfd *f;				\
 		struct image img;					\
-		long ret;						\
 									\
-		if (!variant->restart)					\
-			SKIP(return, "the restart is what it is about");\
-		REQUIRE_REAL_CHECKPOINT();				\
-		crc_init();						\
-		ASSERT_EQ(0, victim_start(&self->v, "refers_to_itself"));\
-		ASSERT_EQ(0, victim_checkpoint(&self->v, 0));		\
-		ASSERT_EQ(0, victim_kill(&self->v));			\
-		ASSERT_EQ(0, load_image(&img, self->v.image));		\
-		f = own_part(&img);					\
+		REQUIRE_RESTART();					\
+		ASSERT_EQ(0, victim_image(&self->v, "refers_to_itself", &img)); \
+		f = find_file(&img, "pidfd", 0);			\
 		ASSERT_NE(NULL, f);					\
 		do { change; } while (0);				\
-		seal(&img);						\
-		ret = try_image(&self->v, &img, RESTART_LEAVE_STOPPED);	\
-		EXPECT_EQ((expected) ?: self->v.pid, ret)			\
+		EXPECT_EQ((expected) ?: self->v.pid,			\
+			  try_changed(&self->v, &img, RESTART_LEAVE_STOPPED)) \
 			show_log(self->v.log);				\
-		end_restarted(&self->v, ret);				\
 		free(img.data);						\
 	}
 

@@ -9,7 +9,7 @@
 #include <sys/sysmacros.h>
 #include <termios.h>
 
-#include "ckpt_image.h"
+#include "ckpt_hostile.h"
 
 CKPT_FIXTURE(pty)
 
@@ -806,21 +806,7 @@ TEST_F(outside, a_terminal_on_stdin_still_comes_from_the_restarter)
 
 /* ---- restarts that fail ---- */
 
-FIXTURE(refused)
-{
-	struct victim v;
-};
-
-FIXTURE_SETUP(refused)
-{
-	REQUIRE_REAL_CHECKPOINT();
-	victim_init(&self->v);
-}
-
-FIXTURE_TEARDOWN(refused)
-{
-	victim_cleanup(&self->v);
-}
+CKPT_FIXTURE_REAL(refused)
 
 VICTIM(has_a_pty)
 {
@@ -860,24 +846,7 @@ TEST_F(refused, a_number_that_is_taken)
 	ASSERT_EQ(0, victim_finish(&self->v));
 }
 
-/* Right checksums, insane values; see image.c. */
-static long hostile(struct victim *v, struct image *img)
-{
-	long ret;
-
-	seal(img);
-	if (pwrite(v->image, img->data, img->len, 0) != (ssize_t)img->len)
-		return -EIO;
-	ret = victim_try_restart(v, 0);
-	if (ret > 0) {
-		sleep_ms(20);
-		kill(ret, SIGKILL);
-		waitpid(ret, NULL, 0);
-		v->alive = false;
-	}
-	return ret;
-}
-
+/* See image.c. */
 #define HOSTILE(name, must_fail, type, nth, change)			\
 	TEST_F(refused, hostile_##name)					\
 	{								\
@@ -892,16 +861,12 @@ static long hostile(struct victim *v, struct image *img)
 		long ret;						\
 		int nr;							\
 									\
-		crc_init();						\
-		ASSERT_EQ(0, victim_start(&self->v, "has_a_pty"));	\
-		ASSERT_EQ(0, victim_checkpoint(&self->v, 0));		\
-		ASSERT_EQ(0, victim_kill(&self->v));			\
-		ASSERT_EQ(0, load_image(&img, self->v.image));		\
+		ASSERT_EQ(0, victim_image(&self->v, "has_a_pty", &img)); \
 		nr = find_rec(&img, type, nth);				\
 		ASSERT_LE(0, nr);					\
 		p.any = payload_at(&img, nr);				\
 		change;							\
-		ret = hostile(&self->v, &img);				\
+		ret = try_changed(&self->v, &img, 0);			\
 		if (must_fail) {					\
 			EXPECT_GT(0, ret);				\
 			EXPECT_NE('\0', self->v.log[0]);		\
@@ -913,16 +878,7 @@ static long hostile(struct victim *v, struct image *img)
 /* The kind's own part of the FILE of the @nth end. */
 static struct ckpt_file_pty *file_pty(struct image *img, int nth)
 {
-	int i;
-
-	for (i = 0; i < img->nr; i++) {
-		struct ckpt_file *f = payload_at(img, i);
-
-		if (rec_at(img, i)->type == CKPT_REC_FILE && !strcmp((char *)f->type, "pty") &&
-		    !nth--)
-			return (void *)(f + 1);
-	}
-	return NULL;
+	return find_file(img, "pty", nth);
 }
 
 HOSTILE(index_huge, true, CKPT_REC_PTY, 0, p.pty->index = 0x7fffffff)

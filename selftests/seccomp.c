@@ -9,7 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/ptrace.h>
 
-#include "ckpt_image.h"
+#include "ckpt_hostile.h"
 
 CKPT_FIXTURE(seccomp)
 
@@ -281,21 +281,7 @@ SURVIVES(seccomp, filters_that_differ_cannot_be_set_for_all_threads)
 
 /* ---- what is asked of the restarter, and refused ---- */
 
-FIXTURE(limits)
-{
-	struct victim v;
-};
-
-FIXTURE_SETUP(limits)
-{
-	REQUIRE_REAL_CHECKPOINT();
-	victim_init(&self->v);
-}
-
-FIXTURE_TEARDOWN(limits)
-{
-	victim_cleanup(&self->v);
-}
+CKPT_FIXTURE_REAL(limits)
 
 VICTIM(filtered)
 {
@@ -410,22 +396,14 @@ TEST_F(limits, a_filter_needs_no_new_privs_or_privilege)
 		struct ckpt_seccomp_filter *filter;			\
 		struct ckpt_seccomp *state;				\
 		struct image img;					\
-		long ret;						\
 									\
-		crc_init();						\
-		ASSERT_EQ(0, victim_start(&self->v, "filtered"));	\
-		ASSERT_EQ(0, victim_checkpoint(&self->v, 0));		\
-		ASSERT_EQ(0, victim_kill(&self->v));			\
-		ASSERT_EQ(0, load_image(&img, self->v.image));		\
+		ASSERT_EQ(0, victim_image(&self->v, "filtered", &img));	\
 		filter = find(&img, CKPT_REC_SECCOMP_FILTER, 0);	\
 		state = find(&img, CKPT_REC_SECCOMP, 0);		\
 		ASSERT_NE(NULL, filter);				\
 		ASSERT_NE(NULL, state);					\
 		change;							\
-		seal(&img);						\
-		ASSERT_EQ(img.len, pwrite(self->v.image, img.data, img.len, 0)); \
-		ret = victim_try_restart(&self->v, 0);			\
-		EXPECT_GT(0, ret);					\
+		EXPECT_GT(0, try_changed(&self->v, &img, 0));		\
 		EXPECT_NE('\0', self->v.log[0]);			\
 		EXPECT_EQ(-1, kill(self->v.pid, 0));			\
 		free(img.data);						\

@@ -14,21 +14,7 @@
 
 #include "ckpt_test.h"
 
-FIXTURE(syscall)
-{
-	struct victim v;
-};
-
-FIXTURE_SETUP(syscall)
-{
-	REQUIRE_REAL_CHECKPOINT();
-	victim_init(&self->v);
-}
-
-FIXTURE_TEARDOWN(syscall)
-{
-	victim_cleanup(&self->v);
-}
+CKPT_FIXTURE_REAL(syscall)
 
 /* ---- victims ---- */
 

@@ -10,6 +10,7 @@
 
 #include "ckpt_memory.h"
 #include "ckpt_chain.h"
+#include "ckpt_hostile.h"
 
 /* How a process comes back: not at all, to objects that are there, or that are not. */
 enum way { CONTINUED, RESTARTED, REBOOTED };
@@ -42,7 +43,7 @@ FIXTURE_TEARDOWN(sysv)
 }
 
 /* Checkpoint it, and as it may be kill and restart it, without its objects. */
-static long cycle(struct victim *v, enum way way)
+static long cycle(struct victim *v, int way)
 {
 	int shm = victim_object(v, WORD_SHM);
 	int sem = victim_object(v, WORD_SEM);
@@ -67,31 +68,7 @@ static long cycle(struct victim *v, enum way way)
 	return victim_restart(v);
 }
 
-static int live(struct victim *v, const char *name, enum way way)
-{
-	int event;
-	long err;
-
-	err = victim_spawn(v, name, NULL);
-	if (err)
-		return err;
-	while ((event = victim_wait(v)) == VICTIM_IS_READY) {
-		err = cycle(v, way);
-		if (err)
-			return err;
-		if (victim_go(v) && !victim_reap(v))
-			return -EFAULT;
-	}
-	return event == VICTIM_ENDED && v->turn ? 0 : -1;
-}
-
-#define LIVES(promise)							\
-	VICTIM(promise);						\
-	TEST_F(sysv, promise)						\
-	{								\
-		ASSERT_EQ(0, live(&self->v, #promise, variant->way));	\
-	}								\
-	static void victim_##promise(void)
+#define LIVES(promise)	SURVIVES_BY(sysv, promise, cycle, variant->way)
 
 #define SHM_NEXT_ID	"/proc/sys/kernel/shm_next_id"
 
@@ -1092,18 +1069,6 @@ TEST_F(sysv_object, is_saved_incrementally)
 
 /* ---- images that lie ---- */
 
-/* The file of the attach. */
-static int find_attach(struct image *img)
-{
-	struct ckpt_file *file;
-	int nth;
-
-	for (nth = 0; (file = find(img, CKPT_REC_FILE, nth)); nth++)
-		if (!strcmp((char *)file->type, "sysvshm"))
-			return rec_at(img, find_rec(img, CKPT_REC_FILE, nth))->objref;
-	return 0;
-}
-
 #define HOSTILE(name, type, change)					\
 	TEST_F(sysv_object, hostile_##name)				\
 	{								\
@@ -1115,22 +1080,14 @@ static int find_attach(struct image *img)
 			struct ckpt_sysv_shm *shm;			\
 			struct ckpt_file *file;				\
 		} p;							\
-		long ret;						\
 									\
-		crc_init();						\
 		START(NULL);						\
-		ASSERT_EQ(0, victim_checkpoint(&self->v, 0));		\
-		ASSERT_EQ(0, victim_kill(&self->v));			\
+		ASSERT_EQ(0, victim_take_image(&self->v, &img));	\
 		ASSERT_EQ(0, shmctl(self->id, IPC_RMID, NULL));		\
-		ASSERT_EQ(0, load_image(&img, self->v.image));		\
 		p.any = find(&img, type, 0);				\
 		ASSERT_NE(NULL, p.any);					\
 		change;							\
-		seal(&img);						\
-		ASSERT_EQ((ssize_t)img.len,				\
-			  pwrite(self->v.image, img.data, img.len, 0));	\
-		ret = victim_try_restart(&self->v, 0);			\
-		EXPECT_GT(0, ret);					\
+		EXPECT_GT(0, try_changed(&self->v, &img, 0));		\
 		EXPECT_NE('\0', self->v.log[0]);			\
 		EXPECT_EQ(before, segments_in_use());			\
 		free(img.data);						\
@@ -1149,7 +1106,9 @@ HOSTILE(segment_that_is_a_memfd, CKPT_REC_SHMEM, p.shmem->flags &= ~CKPT_SHMEM_S
 HOSTILE(memfd_that_is_a_segment, CKPT_REC_SHMEM,
 	p.shmem->flags |= CKPT_SHMEM_ANON | CKPT_SHMEM_NORESERVE)
 HOSTILE(descriptor_of_an_attach, CKPT_REC_FD,
-	int file = find_attach(&img); ((struct ckpt_fd *)p.any)->file = file)
+	int nr = find_file_rec(&img, "sysvshm", 0);
+	ASSERT_LE(0, nr);
+	((struct ckpt_fd *)p.any)->file = rec_at(&img, nr)->objref)
 
 /* A set with adjustments, and a queue with a message. */
 VICTIM(owner_of_contents)
@@ -1180,7 +1139,7 @@ static int queues_in_use(void)
 #define HOSTILE_CONTENTS(name, rec_type, change)			\
 	TEST_F(sysv_object, hostile_##name)				\
 	{								\
-		int sets = sets_in_use(), queues = queues_in_use();	\
+		int sets = sets_in_use(), queues = queues_in_use(), sem, msg; \
 		struct image img;					\
 		union {							\
 			void *any;					\
@@ -1189,23 +1148,17 @@ static int queues_in_use(void)
 			struct ckpt_sysv_msgq *queue;			\
 			struct ckpt_msg *msg;				\
 		} p;							\
-		long ret;						\
 									\
-		crc_init();						\
 		ASSERT_EQ(0, victim_start(&self->v, "owner_of_contents")); \
-		ASSERT_EQ(0, victim_checkpoint(&self->v, 0));		\
-		semctl(victim_object(&self->v, WORD_SEM), 0, IPC_RMID);	\
-		msgctl(victim_object(&self->v, WORD_MSG), IPC_RMID, NULL); \
-		ASSERT_EQ(0, victim_kill(&self->v));			\
-		ASSERT_EQ(0, load_image(&img, self->v.image));		\
+		sem = victim_object(&self->v, WORD_SEM);		\
+		msg = victim_object(&self->v, WORD_MSG);		\
+		ASSERT_EQ(0, victim_take_image(&self->v, &img));	\
+		ASSERT_EQ(0, semctl(sem, 0, IPC_RMID));			\
+		ASSERT_EQ(0, msgctl(msg, IPC_RMID, NULL));		\
 		p.any = find(&img, rec_type, 0);			\
 		ASSERT_NE(NULL, p.any);					\
 		change;							\
-		seal(&img);						\
-		ASSERT_EQ((ssize_t)img.len,				\
-			  pwrite(self->v.image, img.data, img.len, 0));	\
-		ret = victim_try_restart(&self->v, 0);			\
-		EXPECT_GT(0, ret);					\
+		EXPECT_GT(0, try_changed(&self->v, &img, 0));		\
 		EXPECT_NE('\0', self->v.log[0]);			\
 		EXPECT_EQ(sets, sets_in_use());				\
 		EXPECT_EQ(queues, queues_in_use());			\

@@ -128,21 +128,7 @@ TEST_F(timers, clock_realtime_is_the_true_time)
 }
 
 /* With the flag the clocks are those of the host. */
-FIXTURE(host_clocks)
-{
-	struct victim v;
-};
-
-FIXTURE_SETUP(host_clocks)
-{
-	REQUIRE_CHECKPOINT();
-	victim_init(&self->v);
-}
-
-FIXTURE_TEARDOWN(host_clocks)
-{
-	victim_cleanup(&self->v);
-}
+CKPT_FIXTURE_ONCE(host_clocks)
 
 TEST_F(host_clocks, are_those_of_the_host)
 {

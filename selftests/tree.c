@@ -15,65 +15,7 @@
 #include "ckpt_chain.h"
 #include "ckpt_tree.h"
 
-FIXTURE(tree)
-{
-	struct victim v;
-};
-
-FIXTURE_VARIANT(tree)
-{
-	bool restart;
-};
-
-FIXTURE_VARIANT_ADD(tree, continued)
-{
-	.restart = false,
-};
-
-FIXTURE_VARIANT_ADD(tree, restarted)
-{
-	.restart = true,
-};
-
-FIXTURE_SETUP(tree)
-{
-	REQUIRE_CHECKPOINT();
-	ASSERT_EQ(0, tree_adopt());
-	victim_init(&self->v);
-}
-
-FIXTURE_TEARDOWN(tree)
-{
-	tree_kill(&self->v);
-	victim_cleanup(&self->v);
-}
-
-static int tree_live(struct victim *v, const char *name, bool restart)
-{
-	int event;
-	long err;
-
-	err = victim_spawn(v, name, NULL);
-	if (err)
-		return err;
-	while ((event = victim_wait(v)) == VICTIM_IS_READY) {
-		err = tree_cycle(v, restart);
-		if (err)
-			return err;
-		if (victim_go(v) && !victim_reap(v))
-			return -EFAULT;
-	}
-	return event == VICTIM_ENDED && v->turn ? 0 : -1;
-}
-
-#define TREE_SURVIVES(promise)						\
-	VICTIM(promise);						\
-	TEST_F(tree, promise)						\
-	{								\
-		ASSERT_EQ(0, tree_live(&self->v, #promise,		\
-				       variant->restart));		\
-	}								\
-	static void victim_##promise(void)
+CKPT_TREE_FIXTURE(tree)
 
 /* ---- what the members of a tree have in common ---- */
 
@@ -154,7 +96,7 @@ static int tells_its_parent(long parent)
 	return getppid() != parent || getpid() != pid || gettid() != pid;
 }
 
-TREE_SURVIVES(children_keep_their_ids_and_their_parent)
+TREE_SURVIVES(tree, children_keep_their_ids_and_their_parent)
 {
 	pid_t pid[5];
 	int i;
@@ -181,7 +123,7 @@ static int goes_deeper(long depth)
 	return child ? WEXITSTATUS(member_status(child)) : 0;
 }
 
-TREE_SURVIVES(a_chain_of_twenty_generations)
+TREE_SURVIVES(tree, a_chain_of_twenty_generations)
 {
 	pid_t child;
 
@@ -204,7 +146,7 @@ static int has_many(long nr)
 	return bad;
 }
 
-TREE_SURVIVES(a_tree_of_a_hundred)
+TREE_SURVIVES(tree, a_tree_of_a_hundred)
 {
 	pid_t pid[9];
 	int i;
@@ -225,7 +167,7 @@ static void children_list(char *text, size_t size)
 	V_CHECK(read_text(path, text, size) > 0);
 }
 
-TREE_SURVIVES(siblings_keep_their_order)
+TREE_SURVIVES(tree, siblings_keep_their_order)
 {
 	char before[256], after[256];
 	pid_t pid[8];
@@ -262,7 +204,7 @@ static void *has_a_child(void *arg)
 	return NULL;
 }
 
-TREE_SURVIVES(a_child_is_that_of_one_thread)
+TREE_SURVIVES(tree, a_child_is_that_of_one_thread)
 {
 	pthread_t thread;
 	pid_t child = 0;
@@ -283,7 +225,7 @@ static int leaves_an_orphan(long reaper)
 	return 0;
 }
 
-TREE_SURVIVES(a_subreaper_gets_orphans)
+TREE_SURVIVES(tree, a_subreaper_gets_orphans)
 {
 	pid_t middle;
 
@@ -304,7 +246,7 @@ TREE_SURVIVES(a_subreaper_gets_orphans)
 	V_EQUAL(0, member_status(board->value[0]));
 }
 
-TREE_SURVIVES(an_orphan_stays_with_its_subreaper)
+TREE_SURVIVES(tree, an_orphan_stays_with_its_subreaper)
 {
 	board_make();
 	V_SYS(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
@@ -320,7 +262,7 @@ static int leaves_an_orphan_later(long reaper)
 	return 0;
 }
 
-TREE_SURVIVES(descendants_know_of_their_subreaper)
+TREE_SURVIVES(tree, descendants_know_of_their_subreaper)
 {
 	pid_t middle;
 
@@ -368,7 +310,7 @@ static int leaves_one_with_threads(long reaper)
 	return !WAIT_FOR(board->value[2] == 2);
 }
 
-TREE_SURVIVES(threads_of_a_child_know_their_parent_and_who_follows_him)
+TREE_SURVIVES(tree, threads_of_a_child_know_their_parent_and_who_follows_him)
 {
 	pid_t middle;
 
@@ -389,7 +331,7 @@ static void on_signal(int sig)
 	signal_seen = sig;
 }
 
-TREE_SURVIVES(the_exit_signal_stays)
+TREE_SURVIVES(tree, the_exit_signal_stays)
 {
 	pid_t pid;
 
@@ -425,7 +367,7 @@ static bool is_zombie(pid_t pid)
 	return proc_state(pid, pid) == 'Z';
 }
 
-TREE_SURVIVES(zombies_keep_their_status)
+TREE_SURVIVES(tree, zombies_keep_their_status)
 {
 	pid_t exited, killed, segv;
 	siginfo_t info = { };
@@ -450,7 +392,7 @@ TREE_SURVIVES(zombies_keep_their_status)
 	V_EQUAL(SIGSEGV, member_status(segv));
 }
 
-TREE_SURVIVES(zombies_tell_nobody_again)
+TREE_SURVIVES(tree, zombies_tell_nobody_again)
 {
 	pid_t pid;
 
@@ -474,7 +416,7 @@ static int uses_time(long ms)
 	return 0;
 }
 
-TREE_SURVIVES(zombies_keep_what_they_have_used)
+TREE_SURVIVES(tree, zombies_keep_what_they_have_used)
 {
 	struct rusage usage;
 	pid_t pid;
@@ -491,7 +433,7 @@ TREE_SURVIVES(zombies_keep_what_they_have_used)
 		victim_fail(__LINE__, "%ld ms instead of 300", ms);
 }
 
-TREE_SURVIVES(a_zombie_of_a_child_waits_for_the_child)
+TREE_SURVIVES(tree, a_zombie_of_a_child_waits_for_the_child)
 {
 	pid_t child;
 
@@ -509,7 +451,7 @@ TREE_SURVIVES(a_zombie_of_a_child_waits_for_the_child)
 	V_EQUAL(0, member_status(child));
 }
 
-TREE_SURVIVES(a_wait_goes_on)
+TREE_SURVIVES(tree, a_wait_goes_on)
 {
 	pid_t pid[3];
 	int i;
@@ -556,7 +498,7 @@ static int has_one_that_dies_with_it(long unused)
 	return 0;
 }
 
-TREE_SURVIVES(the_parent_death_signal_comes)
+TREE_SURVIVES(tree, the_parent_death_signal_comes)
 {
 	pid_t middle;
 
@@ -570,7 +512,7 @@ TREE_SURVIVES(the_parent_death_signal_comes)
 
 /* ---- stopped children ---- */
 
-TREE_SURVIVES(a_stopped_child_stays_stopped)
+TREE_SURVIVES(tree, a_stopped_child_stays_stopped)
 {
 	pid_t child;
 	int status;
@@ -597,7 +539,7 @@ TREE_SURVIVES(a_stopped_child_stays_stopped)
 	V_EQUAL(0, member_status(child));
 }
 
-TREE_SURVIVES(a_stop_can_be_waited_for)
+TREE_SURVIVES(tree, a_stop_can_be_waited_for)
 {
 	pid_t child;
 	int status;
@@ -638,7 +580,7 @@ static int is_in(long group)
 	return getpgrp() != group || getsid(0) != session;
 }
 
-TREE_SURVIVES(process_groups_stay)
+TREE_SURVIVES(tree, process_groups_stay)
 {
 	pid_t leader, other, own;
 
@@ -678,7 +620,7 @@ static int in_a_group_whose_leader_ends(long unused)
 	return member_status(other);
 }
 
-TREE_SURVIVES(a_group_without_its_leader_stays)
+TREE_SURVIVES(tree, a_group_without_its_leader_stays)
 {
 	pid_t child;
 
@@ -704,7 +646,7 @@ static int leads_a_session(long unused)
 	return member_status(a) || member_status(b);
 }
 
-TREE_SURVIVES(sessions_stay)
+TREE_SURVIVES(tree, sessions_stay)
 {
 	pid_t child;
 
@@ -725,7 +667,7 @@ static int leaves_a_session(long unused)
 	return 0;
 }
 
-TREE_SURVIVES(a_session_without_its_leader_stays)
+TREE_SURVIVES(tree, a_session_without_its_leader_stays)
 {
 	board_make();
 	V_SYS(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
@@ -745,7 +687,7 @@ static long kcmp(pid_t a, pid_t b, int type, long x, long y)
 	return syscall(SYS_kcmp, a, b, type, x, y);
 }
 
-TREE_SURVIVES(the_offset_of_an_inherited_file_is_shared)
+TREE_SURVIVES(tree, the_offset_of_an_inherited_file_is_shared)
 {
 	char path[128];
 	pid_t child;
@@ -768,7 +710,7 @@ TREE_SURVIVES(the_offset_of_an_inherited_file_is_shared)
 	V_EQUAL(11, lseek(fd, 0, SEEK_CUR));
 }
 
-TREE_SURVIVES(files_opened_twice_are_not_shared)
+TREE_SURVIVES(tree, files_opened_twice_are_not_shared)
 {
 	char path[128];
 	pid_t child;
@@ -799,7 +741,7 @@ static pid_t sharing_child(int flags)
 	return V_SYS(syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0));
 }
 
-TREE_SURVIVES(a_table_of_descriptors_is_shared)
+TREE_SURVIVES(tree, a_table_of_descriptors_is_shared)
 {
 	pid_t child;
 
@@ -817,7 +759,7 @@ TREE_SURVIVES(a_table_of_descriptors_is_shared)
 	V_SYS(fcntl(77, F_GETFD));
 }
 
-TREE_SURVIVES(a_working_directory_is_shared)
+TREE_SURVIVES(tree, a_working_directory_is_shared)
 {
 	char path[128];
 	pid_t child;
@@ -858,7 +800,7 @@ static pid_t vm_child(int flags, volatile long *where)
 			   (void *)where));
 }
 
-TREE_SURVIVES(memory_is_shared)
+TREE_SURVIVES(tree, memory_is_shared)
 {
 	volatile long seen = 0;
 	pid_t child;
@@ -875,7 +817,7 @@ TREE_SURVIVES(memory_is_shared)
 	V_EQUAL(child, seen);
 }
 
-TREE_SURVIVES(memory_handlers_and_all_is_shared_by_three)
+TREE_SURVIVES(tree, memory_handlers_and_all_is_shared_by_three)
 {
 	volatile long a = 0, b = 0, c = 0;
 	pid_t first, second, third;
@@ -903,7 +845,7 @@ TREE_SURVIVES(memory_handlers_and_all_is_shared_by_three)
 	V_CHECK(a == first && b == second && c == third);
 }
 
-TREE_SURVIVES(siblings_share_what_their_parent_does_not_have)
+TREE_SURVIVES(tree, siblings_share_what_their_parent_does_not_have)
 {
 	pid_t child, other;
 
@@ -938,7 +880,7 @@ static void *unshares(void *arg)
 	return NULL;
 }
 
-TREE_SURVIVES(a_thread_has_descriptors_of_its_own)
+TREE_SURVIVES(tree, a_thread_has_descriptors_of_its_own)
 {
 	pthread_t thread;
 	char path[128];
@@ -957,7 +899,7 @@ TREE_SURVIVES(a_thread_has_descriptors_of_its_own)
 	pthread_join(thread, NULL);
 }
 
-TREE_SURVIVES(processes_wake_each_other_by_a_futex)
+TREE_SURVIVES(tree, processes_wake_each_other_by_a_futex)
 {
 	volatile int *word;
 	pid_t child;
@@ -980,7 +922,7 @@ TREE_SURVIVES(processes_wake_each_other_by_a_futex)
 	V_EQUAL(6 << 8, member_status(child));
 }
 
-TREE_SURVIVES(sealed_memory_that_two_have_mapped)
+TREE_SURVIVES(tree, sealed_memory_that_two_have_mapped)
 {
 	long *area, *only_read;
 	pid_t child;
@@ -1009,7 +951,7 @@ TREE_SURVIVES(sealed_memory_that_two_have_mapped)
 	V_EQUAL(-1, mprotect(only_read, 8192, PROT_READ | PROT_WRITE));
 }
 
-TREE_SURVIVES(each_has_its_own_memory)
+TREE_SURVIVES(tree, each_has_its_own_memory)
 {
 	static volatile long private;
 	pid_t pid[4];
@@ -1052,7 +994,7 @@ static int ends_before_its_thread(long unused)
 	return 0;
 }
 
-TREE_SURVIVES(a_process_whose_leader_has_ended)
+TREE_SURVIVES(tree, a_process_whose_leader_has_ended)
 {
 	pid_t child;
 
@@ -1068,7 +1010,7 @@ TREE_SURVIVES(a_process_whose_leader_has_ended)
 	V_EQUAL(1, board->value[1]);
 }
 
-TREE_SURVIVES(vfork_goes_on)
+TREE_SURVIVES(tree, vfork_goes_on)
 {
 	pid_t child;
 
@@ -1098,7 +1040,7 @@ TREE_SURVIVES(vfork_goes_on)
 	V_EQUAL(0, member_status(child));
 }
 
-TREE_SURVIVES(pending_signals_of_all)
+TREE_SURVIVES(tree, pending_signals_of_all)
 {
 	sigset_t set;
 	pid_t child;
@@ -1121,7 +1063,7 @@ TREE_SURVIVES(pending_signals_of_all)
 	V_EQUAL(0, member_status(child));
 }
 
-TREE_SURVIVES(the_tree_again_and_again)
+TREE_SURVIVES(tree, the_tree_again_and_again)
 {
 	pid_t child;
 	int i;

@@ -31,7 +31,6 @@ FIXTURE_SETUP(user)
 	REQUIRE_REAL_CHECKPOINT();
 	if (getuid())
 		SKIP(return, "only root can become somebody else");
-	crc_init();
 	victim_init(&self->v);
 	ASSERT_EQ(0, chown(self->v.dir, USER, USER));
 }
