@@ -120,14 +120,6 @@ static int chain_live(struct victim *v, struct chain *c, const char *name)
 	}								\
 	static void victim_##promise(void)
 
-static char *work_file(const char *name)
-{
-	static char path[128];
-
-	snprintf(path, sizeof(path), "%s/%s", victim_dir, name);
-	return path;
-}
-
 CHAIN(an_increment_holds_only_what_was_written)
 {
 	size_t i, nr = 1000;
@@ -488,7 +480,7 @@ static void make_work_file(const char *name, size_t len, uint64_t seed)
 	int fd;
 
 	fill(buf, len, seed);
-	fd = V_SYS(open(work_file(name), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+	fd = V_SYS(open(file_name(name), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
 	V_CHECK(write(fd, buf, len) == (ssize_t)len);
 	V_SYS(fsync(fd));
 	close(fd);
@@ -497,11 +489,11 @@ static void make_work_file(const char *name, size_t len, uint64_t seed)
 
 static void read_work_file(const char *name, char *to, size_t len, int flags)
 {
-	int fd = open(work_file(name), O_RDONLY | O_CLOEXEC | flags);
+	int fd = open(file_name(name), O_RDONLY | O_CLOEXEC | flags);
 
 	/* not every file system does it */
 	if (fd < 0 && flags)
-		fd = open(work_file(name), O_RDONLY | O_CLOEXEC);
+		fd = open(file_name(name), O_RDONLY | O_CLOEXEC);
 	V_CHECK(fd >= 0);
 	V_CHECK(read(fd, to, len) == (ssize_t)len);
 	close(fd);
@@ -561,7 +553,7 @@ CHAIN(private_mappings_of_files_keep_their_changes)
 	int fd;
 
 	make_work_file("mapped", nr * PAGE, 1);
-	fd = V_SYS(open(work_file("mapped"), O_RDONLY | O_CLOEXEC));
+	fd = V_SYS(open(file_name("mapped"), O_RDONLY | O_CLOEXEC));
 	area = mmap(NULL, nr * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
 	V_CHECK(area != MAP_FAILED);
 	close(fd);
@@ -1319,7 +1311,7 @@ static void op_proc_mem(struct area *a, size_t first, size_t nr)
 
 static void read_oracle_file(char *to, size_t nr, int flags)
 {
-	int fd = V_SYS(open(work_file("data"), O_RDONLY | O_CLOEXEC | flags));
+	int fd = V_SYS(open(file_name("data"), O_RDONLY | O_CLOEXEC | flags));
 	off_t from = pick(ORACLE_FILE_PAGES - nr) * PAGE;
 
 	V_CHECK(pread(fd, to, nr * PAGE, from) == (ssize_t)(nr * PAGE));
@@ -1342,7 +1334,7 @@ static void op_read_direct(struct area *a, size_t first, size_t nr)
 static int open_oracle_file(size_t nr, off_t *from)
 {
 	*from = pick(ORACLE_FILE_PAGES - nr) * PAGE;
-	return V_SYS(open(work_file("data"), O_RDONLY | O_CLOEXEC | O_DIRECT));
+	return V_SYS(open(file_name("data"), O_RDONLY | O_CLOEXEC | O_DIRECT));
 }
 
 static void op_aio(struct area *a, size_t first, size_t nr)
@@ -1375,7 +1367,7 @@ static void op_uring(struct area *a, size_t first, size_t nr)
 /* Out of the memory: where a child shares a page, this makes a copy of it. */
 static void op_write_direct(struct area *a, size_t first, size_t nr)
 {
-	int fd = V_SYS(open(work_file("out"), O_WRONLY | O_CREAT | O_CLOEXEC | O_DIRECT, 0644));
+	int fd = V_SYS(open(file_name("out"), O_WRONLY | O_CREAT | O_CLOEXEC | O_DIRECT, 0644));
 	pid_t pid = 0;
 
 	if (pick(2))
@@ -1737,7 +1729,7 @@ static void oracle_areas(void)
 
 	make_work_file("data", ORACLE_FILE_PAGES * PAGE, 1);
 	a = &areas[A_FILE];
-	fd = V_SYS(open(work_file("data"), O_RDONLY | O_CLOEXEC));
+	fd = V_SYS(open(file_name("data"), O_RDONLY | O_CLOEXEC));
 	a->addr = mmap(NULL, a->nr * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
 	V_CHECK(a->addr != MAP_FAILED);
 	close(fd);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * An overlay file system for the files of a victim: merged from two directories of
- * a tmpfs, mounted for one test.
+ * Places for the files of a victim: a tmpfs, a disk, and an overlay file system, merged from
+ * two directories of a tmpfs and mounted for one test.
  */
 #ifndef CKPT_OVERLAY_TEST_H
 #define CKPT_OVERLAY_TEST_H
@@ -51,5 +51,55 @@ static inline void overlay_unmount(struct overlay *o)
 	umount2(o->merged, MNT_DETACH);
 	nftw(o->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
+
+/* As CKPT_FIXTURE(), and on a disk. */
+#define CKPT_FIXTURE_ON_DISK(name)					\
+	FIXTURE(name)							\
+	{								\
+		struct victim v;					\
+		struct overlay o;					\
+	};								\
+	FIXTURE_VARIANT(name)						\
+	{								\
+		bool restart;						\
+		const char *parent;	/* NULL: on an overlayfs */	\
+	};								\
+	FIXTURE_VARIANT_ADD(name, continued)				\
+	{								\
+		.restart = false,					\
+		.parent = "/tmp",					\
+	};								\
+	FIXTURE_VARIANT_ADD(name, restarted)				\
+	{								\
+		.restart = true,					\
+		.parent = "/tmp",					\
+	};								\
+	FIXTURE_VARIANT_ADD(name, restarted_on_disk)			\
+	{								\
+		.restart = true,					\
+		.parent = "/var/tmp",					\
+	};								\
+	FIXTURE_SETUP(name)						\
+	{								\
+		REQUIRE_CHECKPOINT();					\
+		if (!variant->parent && overlay_mount(&self->o)) {	\
+			overlay_unmount(&self->o);			\
+			SKIP(return, "no overlayfs");			\
+		}							\
+		victim_init_in(&self->v, variant->parent ?: self->o.merged); \
+	}								\
+	FIXTURE_TEARDOWN(name)						\
+	{								\
+		victim_cleanup(&self->v);				\
+		overlay_unmount(&self->o);				\
+	}
+
+/* ... and on an overlayfs */
+#define CKPT_FIXTURE_EVERYWHERE(name)					\
+	CKPT_FIXTURE_ON_DISK(name)					\
+	FIXTURE_VARIANT_ADD(name, restarted_on_overlayfs)		\
+	{								\
+		.restart = true,					\
+	};
 
 #endif /* CKPT_OVERLAY_TEST_H */

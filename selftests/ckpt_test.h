@@ -432,6 +432,15 @@ static inline void victim_ready(void)
 	victim_await(victim_reach());
 }
 
+/* A file of the victim's, until the next call. */
+static inline const char *file_name(const char *name)
+{
+	static char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", victim_dir, name);
+	return path;
+}
+
 /* The harness keeps what it knows of each test in shared memory. */
 static inline void forget_tests(void)
 {

@@ -14,67 +14,9 @@
 #include "ckpt_overlay.h"
 #include "ckpt_test.h"
 
-FIXTURE(files)
-{
-	struct victim v;
-	struct overlay o;
-};
-
-FIXTURE_VARIANT(files)
-{
-	bool restart;
-	const char *parent;
-};
-
-FIXTURE_VARIANT_ADD(files, continued)
-{
-	.restart = false,
-	.parent = "/tmp",
-};
-
-FIXTURE_VARIANT_ADD(files, restarted)
-{
-	.restart = true,
-	.parent = "/tmp",
-};
-
-/* not on a tmpfs */
-FIXTURE_VARIANT_ADD(files, restarted_on_disk)
-{
-	.restart = true,
-	.parent = "/var/tmp",
-};
-
-FIXTURE_VARIANT_ADD(files, restarted_on_overlayfs)
-{
-	.restart = true,
-};
-
-FIXTURE_SETUP(files)
-{
-	REQUIRE_CHECKPOINT();
-	if (!variant->parent && overlay_mount(&self->o)) {
-		overlay_unmount(&self->o);
-		SKIP(return, "no overlayfs");
-	}
-	victim_init_in(&self->v, variant->parent ?: self->o.merged);
-}
-
-FIXTURE_TEARDOWN(files)
-{
-	victim_cleanup(&self->v);
-	overlay_unmount(&self->o);
-}
+CKPT_FIXTURE_EVERYWHERE(files)
 
 /* ---- helpers of the victims ---- */
-
-static const char *file_name(const char *name)
-{
-	static char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/%s", victim_dir, name);
-	return path;
-}
 
 static int open_file(const char *name, int flags)
 {
@@ -708,17 +650,7 @@ FIXTURE(changed)
 	struct victim v;
 	char path[PATH_MAX];
 };
-
-FIXTURE_SETUP(changed)
-{
-	REQUIRE_REAL_CHECKPOINT();
-	victim_init(&self->v);
-}
-
-FIXTURE_TEARDOWN(changed)
-{
-	victim_cleanup(&self->v);
-}
+CKPT_VICTIM_IN(changed, "/tmp", REQUIRE_REAL_CHECKPOINT)
 
 VICTIM(file_user)
 {

@@ -7,61 +7,13 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/inotify.h>
-#include <sys/mount.h>
 
-#include "ckpt_test.h"
-#include "ckpt_image.h"
+#include "ckpt_hostile.h"
+#include "ckpt_overlay.h"
 
-FIXTURE(inotify)
-{
-	struct victim v;
-};
-
-FIXTURE_VARIANT(inotify)
-{
-	bool restart;
-	const char *parent;
-};
-
-FIXTURE_VARIANT_ADD(inotify, continued)
-{
-	.restart = false,
-	.parent = "/tmp",
-};
-
-FIXTURE_VARIANT_ADD(inotify, restarted)
-{
-	.restart = true,
-	.parent = "/tmp",
-};
-
-/* not on a tmpfs */
-FIXTURE_VARIANT_ADD(inotify, restarted_on_disk)
-{
-	.restart = true,
-	.parent = "/var/tmp",
-};
-
-FIXTURE_SETUP(inotify)
-{
-	REQUIRE_CHECKPOINT();
-	victim_init_in(&self->v, variant->parent);
-}
-
-FIXTURE_TEARDOWN(inotify)
-{
-	victim_cleanup(&self->v);
-}
+CKPT_FIXTURE_ON_DISK(inotify)
 
 /* ---- helpers of the victims ---- */
-
-static const char *file_name(const char *name)
-{
-	static char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/%s", victim_dir, name);
-	return path;
-}
 
 static void touch(const char *name)
 {
@@ -376,9 +328,7 @@ TEST_F(inotify, a_file_that_is_cut_back_is_no_event)
 {
 	char path[PATH_MAX];
 
-	if (!variant->restart)
-		SKIP(return, "the restart is what it is about");
-	REQUIRE_REAL_CHECKPOINT();
+	REQUIRE_RESTART();
 	ASSERT_EQ(0, victim_start(&self->v, "watches_a_file_that_grows"));
 	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
 	ASSERT_EQ(0, victim_kill(&self->v));
@@ -403,18 +353,13 @@ SURVIVES(inotify, a_read_goes_on_waiting)
 {
 	pthread_t thread;
 	void *result;
-	int turn;
 
 	waiting_fd = V_SYS(inotify_init1(0));
 	watch(waiting_fd, "", IN_CREATE);
 	V_EQUAL(0, pthread_create(&thread, NULL, wait_for_event, NULL));
 	while (!waiter_tid)
 		sleep_ms(1);
-	vpage->asleep_tid = waiter_tid;
-	vpage->asleep_in = __NR_read;
-	__sync_synchronize();
-	turn = ++vpage->ready;
-	victim_await(turn);
+	victim_await(victim_reach_thread(waiter_tid, __NR_read));
 	touch("new");
 	V_EQUAL(0, pthread_join(thread, &result));
 	V_EQUAL(sizeof(*event) + 16, (long)result);
@@ -510,9 +455,7 @@ TEST_F(inotify, another_file_under_the_name_is_refused_at_the_restart)
 {
 	char path[PATH_MAX], other[PATH_MAX];
 
-	if (!variant->restart)
-		SKIP(return, "the restart is what it is about");
-	REQUIRE_REAL_CHECKPOINT();
+	REQUIRE_RESTART();
 	ASSERT_EQ(0, victim_start(&self->v, "watches_a_file"));
 	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
 	ASSERT_EQ(0, victim_kill(&self->v));
@@ -528,17 +471,6 @@ TEST_F(inotify, another_file_under_the_name_is_refused_at_the_restart)
 
 /* ---- images that are not what they should be ---- */
 
-static struct ckpt_file_inotify *head_of(struct image *img)
-{
-	struct ckpt_file *file;
-	int i;
-
-	for (i = 0; (file = find(img, CKPT_REC_FILE, i)); i++)
-		if (!strcmp((char *)file->type, "inotify"))
-			return (void *)(file + 1);
-	return NULL;
-}
-
 #define HOSTILE(name, change, expected)					\
 	TEST_F(inotify, hostile_##name)					\
 	{								\
@@ -546,30 +478,21 @@ static struct ckpt_file_inotify *head_of(struct image *img)
 		struct ckpt_inotify_event *e;				\
 		struct ckpt_file_inotify *head;				\
 		struct image image, *img = &image;			\
-		long ret;						\
 									\
-		if (!variant->restart)					\
-			SKIP(return, "the restart is what it is about");\
-		REQUIRE_REAL_CHECKPOINT();				\
-		crc_init();						\
-		ASSERT_EQ(0, victim_start(&self->v, "watches_a_file"));	\
-		ASSERT_EQ(0, victim_checkpoint(&self->v, 0));		\
-		ASSERT_EQ(0, victim_kill(&self->v));			\
-		ASSERT_EQ(0, load_image(img, self->v.image));		\
+		REQUIRE_RESTART();					\
+		ASSERT_EQ(0, victim_image(&self->v, "watches_a_file", img)); \
 		file = find(img, CKPT_REC_INOTIFY_WATCH, 0);		\
 		dir = find(img, CKPT_REC_INOTIFY_WATCH, 1);		\
 		e = find(img, CKPT_REC_INOTIFY_EVENT, 0);		\
-		head = head_of(img);					\
+		head = find_file(img, "inotify", 0);			\
 		ASSERT_NE(NULL, file);					\
 		ASSERT_NE(NULL, dir);					\
 		ASSERT_NE(NULL, e);					\
 		ASSERT_NE(NULL, head);					\
 		do { change; } while (0);				\
-		seal(img);						\
-		ret = try_image(&self->v, img, RESTART_LEAVE_STOPPED);	\
-		EXPECT_EQ((expected) ?: self->v.pid, ret)			\
+		EXPECT_EQ((expected) ?: self->v.pid,			\
+			  try_changed(&self->v, img, RESTART_LEAVE_STOPPED)) \
 			show_log(self->v.log);				\
-		end_restarted(&self->v, ret);				\
 		free(img->data);					\
 	}
 

@@ -7,20 +7,11 @@
 #include <pthread.h>
 #include <sys/file.h>
 
-#include "ckpt_image.h"
-#include "ckpt_test.h"
+#include "ckpt_hostile.h"
 
-CKPT_FIXTURE(locks);
+CKPT_FIXTURE(locks)
 
 /* ---- helpers of the victims ---- */
-
-static const char *file_name(const char *name)
-{
-	static char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/%s", victim_dir, name);
-	return path;
-}
 
 static int open_file(const char *name, int flags)
 {
@@ -494,14 +485,6 @@ TEST_F(stranger, has_the_lock_and_the_restart_fails)
 
 /* ---- what an image may not say ---- */
 
-FIXTURE(hostile)
-{
-	struct victim v;
-	struct image img;
-	struct ckpt_file_lock *lock;
-	int nr;
-};
-
 VICTIM(one_lock)
 {
 	int fd = open_file("file", O_RDONLY);
@@ -510,67 +493,39 @@ VICTIM(one_lock)
 	victim_ready();
 }
 
-FIXTURE_SETUP(hostile)
-{
-	REQUIRE_REAL_CHECKPOINT();
-	crc_init();
-	victim_init(&self->v);
-	ASSERT_EQ(0, victim_start(&self->v, "one_lock"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
-	ASSERT_EQ(0, load_image(&self->img, self->v.image));
-	self->nr = find_rec(&self->img, CKPT_REC_FILE_LOCK, 0);
-	ASSERT_LT(0, self->nr);
-	ASSERT_EQ(-1, find_rec(&self->img, CKPT_REC_FILE_LOCK, 1));
-	self->lock = payload_at(&self->img, self->nr);
-	EXPECT_EQ(CKPT_LOCK_POSIX, self->lock->kind);
-	EXPECT_EQ(F_RDLCK, self->lock->type);
-	EXPECT_EQ(5, self->lock->start);
-	EXPECT_EQ(14, self->lock->end);
-}
-
-FIXTURE_TEARDOWN(hostile)
-{
-	free(self->img.data);
-	victim_cleanup(&self->v);
-}
-
-#define BAD(change)							\
-	do {								\
-		struct ckpt_file_lock *lock = self->lock, good = *lock;	\
-		struct ckpt_rec *rec = rec_at(&self->img, self->nr);	\
-		uint32_t objref = rec->objref;				\
-									\
-		change;							\
-		seal(&self->img);					\
-		EXPECT_EQ(-EBADMSG, try_image(&self->v, &self->img, 0))	\
-			test_log("%s", #change);			\
-		*lock = good;						\
-		rec->objref = objref;					\
-	} while (0)
+CKPT_IMAGE_FIXTURE(hostile, one_lock)
 
 TEST_F(hostile, locks_are_refused)
 {
-	BAD(lock->kind = 0);
-	BAD(lock->kind = 5);
-	BAD(lock->kind = CKPT_LOCK_FLOCK);
-	BAD(lock->kind = CKPT_LOCK_OFD);
-	BAD(lock->type = F_UNLCK);
-	BAD(lock->type = 77);
-	BAD(lock->start = 20);
-	BAD(lock->end = 1ULL << 63);
-	BAD(lock->start = lock->end = ~0ULL);
-	BAD(lock->fd = 3);
-	BAD(lock->table = 0);
+	int nr = find_rec(&self->img, CKPT_REC_FILE_LOCK, 0);
+	struct ckpt_file_lock *lock;
+	struct ckpt_rec *rec;
+
+	ASSERT_LT(0, nr);
+	ASSERT_EQ(-1, find_rec(&self->img, CKPT_REC_FILE_LOCK, 1));
+	rec = rec_at(&self->img, nr);
+	lock = payload_at(&self->img, nr);
+	EXPECT_EQ(CKPT_LOCK_POSIX, lock->kind);
+	EXPECT_EQ(F_RDLCK, lock->type);
+	EXPECT_EQ(5, lock->start);
+	EXPECT_EQ(14, lock->end);
+	EXPECT_REFUSED(-EBADMSG, nr, lock->kind = 0);
+	EXPECT_REFUSED(-EBADMSG, nr, lock->kind = 5);
+	EXPECT_REFUSED(-EBADMSG, nr, lock->kind = CKPT_LOCK_FLOCK);
+	EXPECT_REFUSED(-EBADMSG, nr, lock->kind = CKPT_LOCK_OFD);
+	EXPECT_REFUSED(-EBADMSG, nr, lock->type = F_UNLCK);
+	EXPECT_REFUSED(-EBADMSG, nr, lock->type = 77);
+	EXPECT_REFUSED(-EBADMSG, nr, lock->start = 20);
+	EXPECT_REFUSED(-EBADMSG, nr, lock->end = 1ULL << 63);
+	EXPECT_REFUSED(-EBADMSG, nr, lock->start = lock->end = ~0ULL);
+	EXPECT_REFUSED(-EBADMSG, nr, lock->fd = 3);
+	EXPECT_REFUSED(-EBADMSG, nr, lock->table = 0);
 	/* not open for writing */
-	BAD(lock->type = F_WRLCK);
-	BAD(rec->objref = 0);
-	BAD(rec->objref = self->img.nr + 1000);
-	BAD(rec->objref = lock->table);
-	seal(&self->img);
-	self->v.alive = false;
-	EXPECT_EQ(self->v.pid, try_image(&self->v, &self->img, 0));
-	EXPECT_EQ(0, victim_finish(&self->v));
+	EXPECT_REFUSED(-EBADMSG, nr, lock->type = F_WRLCK);
+	EXPECT_REFUSED(-EBADMSG, nr, rec->objref = 0);
+	EXPECT_REFUSED(-EBADMSG, nr, rec->objref = self->img.nr + 1000);
+	EXPECT_REFUSED(-EBADMSG, nr, rec->objref = lock->table);
+	EXPECT_EQ(0, finish_from(&self->v, &self->img));
 }
 
 CKPT_TEST_MAIN

@@ -4,64 +4,18 @@
  * process has them.  What one process sees of its own memory is in memory.c.
  */
 #include "ckpt_memory.h"
+#include "ckpt_tree.h"
 
-FIXTURE(mappings) { struct victim v; };
-FIXTURE_VARIANT(mappings) { bool restart; };
-FIXTURE_VARIANT_ADD(mappings, continued) { .restart = false };
-FIXTURE_VARIANT_ADD(mappings, restarted) { .restart = true };
-
-/* Orphans come to the test, which can wait for their end. */
-FIXTURE_SETUP(mappings)
-{
-	REQUIRE_CHECKPOINT();
-	ASSERT_EQ(0, prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
-	victim_init(&self->v);
-}
-
-FIXTURE_TEARDOWN(mappings)
-{
-	victim_cleanup(&self->v);
-}
-
-/* As victim_live(), of a victim that may have children. */
-static int tree_live(struct victim *v, const char *name, bool restart)
-{
-	int event;
-	long err;
-
-	err = victim_spawn(v, name, NULL);
-	while (!err && (event = victim_wait(v)) == VICTIM_IS_READY) {
-		err = victim_checkpoint(v, restart ? CHECKPOINT_KILL : 0);
-		if (!err && restart && !dry_run()) {
-			while (waitpid(-1, NULL, 0) > 0)
-				;
-			v->alive = false;
-			err = victim_restart(v);
-		}
-		if (!err)
-			err = victim_go(v) && !victim_reap(v);
-	}
-	return err || event != VICTIM_ENDED || !v->turn ? -1 : 0;
-}
-
-#define TREE_SURVIVES(promise)						\
-	VICTIM(promise);						\
-	TEST_F(mappings, promise)					\
-	{								\
-		ASSERT_EQ(0, tree_live(&self->v, #promise,		\
-				       variant->restart));		\
-	}								\
-	static void victim_##promise(void)
+CKPT_TREE_FIXTURE(mappings)
 
 /* ---- memory of several processes ---- */
 
 static volatile char *map_file(const char *name, int flags, size_t len)
 {
-	char path[PATH_MAX], *map;
+	char *map;
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/%s", victim_dir, name);
-	fd = V_SYS(open(path, O_RDWR | O_CREAT, 0600));
+	fd = V_SYS(open(file_name(name), O_RDWR | O_CREAT, 0600));
 	V_SYS(ftruncate(fd, len));
 	map = mmap(NULL, len, PROT_READ | PROT_WRITE, flags, fd, 0);
 	V_CHECK(map != MAP_FAILED);
@@ -70,7 +24,7 @@ static volatile char *map_file(const char *name, int flags, size_t len)
 }
 
 /* The child has mapped it by itself, elsewhere. */
-TREE_SURVIVES(a_file_that_two_have_mapped_is_shared)
+TREE_SURVIVES(mappings, a_file_that_two_have_mapped_is_shared)
 {
 	volatile char *map = map_file("file", MAP_SHARED, 4 * PAGE);
 	int status;
@@ -133,8 +87,7 @@ TEST_F(mappings, shared_memory_is_stored_once)
 	/* What five processes have of their own is small. */
 	EXPECT_GT((uint64_t)(MEGABYTES + 8) << 20, v->stats.bytes);
 	if (variant->restart) {
-		while (waitpid(-1, NULL, 0) > 0)
-			;
+		reap_all();
 		v->alive = false;
 		ASSERT_EQ(0, victim_restart(v));
 	}
@@ -143,7 +96,7 @@ TEST_F(mappings, shared_memory_is_stored_once)
 
 /* ---- advice about fork ---- */
 
-TREE_SURVIVES(advice_about_fork_is_followed)
+TREE_SURVIVES(mappings, advice_about_fork_is_followed)
 {
 	char *kept = map_rw(PAGE), *wiped = map_rw(PAGE), *left_out = map_rw(PAGE);
 	unsigned char seen;
@@ -171,7 +124,7 @@ TREE_SURVIVES(advice_about_fork_is_followed)
 #define __NR_mseal	462
 #endif
 
-TREE_SURVIVES(sealed_memory_of_all_kinds)
+TREE_SURVIVES(mappings, sealed_memory_of_all_kinds)
 {
 	char *area = map_rw(8 * PAGE), *shared;
 	volatile char *file = map_file("file", MAP_PRIVATE, 2 * PAGE);
@@ -207,7 +160,7 @@ TREE_SURVIVES(sealed_memory_of_all_kinds)
 /* ---- stacks ---- */
 
 /* MAP_GROWSDOWN memory that has grown by faults, and goes on to. */
-TREE_SURVIVES(memory_that_has_grown_down)
+TREE_SURVIVES(mappings, memory_that_has_grown_down)
 {
 	char *area, *bottom;
 	int i;

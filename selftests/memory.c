@@ -27,14 +27,6 @@ static bool populated(const void *addr)
 	return pagemap(addr) & (PM_PRESENT | PM_SWAPPED);
 }
 
-static char *file_name(const char *name)
-{
-	static char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/%s", victim_dir, name);
-	return path;
-}
-
 /* A file of @len bytes with a pattern; its descriptor is closed again. */
 static void make_file(const char *name, size_t len, uint64_t seed)
 {

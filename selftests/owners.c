@@ -5,18 +5,9 @@
 #include <limits.h>
 #include <pthread.h>
 
-#include "ckpt_image.h"
-#include "ckpt_test.h"
+#include "ckpt_hostile.h"
 
-CKPT_FIXTURE(owners);
-
-static const char *file_name(const char *name)
-{
-	static char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/%s", victim_dir, name);
-	return path;
-}
+CKPT_FIXTURE(owners)
 
 static int open_file(const char *name)
 {
@@ -236,69 +227,34 @@ TEST_F(owners, an_owner_that_is_gone_is_named)
 	EXPECT_EQ(-1, kill(self->v.pid, 0));
 }
 
-FIXTURE(hostile)
-{
-	struct victim v;
-	struct image img;
-	struct ckpt_file_owner *owner;
-	int nr;
-};
-
 VICTIM(one_owner)
 {
 	V_SYS(fcntl(open_file("file"), F_SETOWN, getpid()));
 	victim_ready();
 }
 
-FIXTURE_SETUP(hostile)
-{
-	REQUIRE_REAL_CHECKPOINT();
-	crc_init();
-	victim_init(&self->v);
-	ASSERT_EQ(0, victim_start(&self->v, "one_owner"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
-	ASSERT_EQ(0, load_image(&self->img, self->v.image));
-	self->nr = find_rec(&self->img, CKPT_REC_FILE_OWNER, 0);
-	ASSERT_LT(0, self->nr);
-	self->owner = payload_at(&self->img, self->nr);
-	EXPECT_EQ(F_OWNER_PID, self->owner->type);
-	EXPECT_EQ(self->v.pid, self->owner->pid);
-}
-
-FIXTURE_TEARDOWN(hostile)
-{
-	free(self->img.data);
-	victim_cleanup(&self->v);
-}
-
-#define BAD(err, change)						\
-	do {								\
-		struct ckpt_file_owner *owner = self->owner, good = *owner; \
-		struct ckpt_rec *rec = rec_at(&self->img, self->nr);	\
-		uint32_t objref = rec->objref;				\
-									\
-		change;							\
-		seal(&self->img);					\
-		EXPECT_EQ(err, try_image(&self->v, &self->img, 0))	\
-			test_log("%s", #change);			\
-		*owner = good;						\
-		rec->objref = objref;					\
-	} while (0)
+CKPT_IMAGE_FIXTURE(hostile, one_owner)
 
 TEST_F(hostile, owners_are_refused)
 {
-	BAD(-EBADMSG, owner->type = 3);
-	BAD(-EBADMSG, owner->pid = -1);
-	BAD(-EBADMSG, owner->signum = 65);
-	BAD(-EBADMSG, owner->flags = 2);
-	BAD(-EBADMSG, rec->objref = 0);
-	BAD(-EBADMSG, rec->objref = self->img.nr + 1000);
-	BAD(-EPERM, owner->uid = -1);
-	BAD(-EPERM, owner->euid = -1);
-	seal(&self->img);
-	EXPECT_EQ(self->v.pid, try_image(&self->v, &self->img, 0));
-	EXPECT_EQ(0, victim_finish(&self->v));
+	int nr = find_rec(&self->img, CKPT_REC_FILE_OWNER, 0);
+	struct ckpt_file_owner *owner;
+	struct ckpt_rec *rec;
+
+	ASSERT_LT(0, nr);
+	rec = rec_at(&self->img, nr);
+	owner = payload_at(&self->img, nr);
+	EXPECT_EQ(F_OWNER_PID, owner->type);
+	EXPECT_EQ(self->v.pid, owner->pid);
+	EXPECT_REFUSED(-EBADMSG, nr, owner->type = 3);
+	EXPECT_REFUSED(-EBADMSG, nr, owner->pid = -1);
+	EXPECT_REFUSED(-EBADMSG, nr, owner->signum = 65);
+	EXPECT_REFUSED(-EBADMSG, nr, owner->flags = 2);
+	EXPECT_REFUSED(-EBADMSG, nr, rec->objref = 0);
+	EXPECT_REFUSED(-EBADMSG, nr, rec->objref = self->img.nr + 1000);
+	EXPECT_REFUSED(-EPERM, nr, owner->uid = -1);
+	EXPECT_REFUSED(-EPERM, nr, owner->euid = -1);
+	EXPECT_EQ(0, finish_from(&self->v, &self->img));
 }
 
 CKPT_TEST_MAIN

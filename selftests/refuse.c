@@ -31,21 +31,7 @@
 
 #include "ckpt_test.h"
 
-FIXTURE(refuse)
-{
-	struct victim v;
-};
-
-FIXTURE_SETUP(refuse)
-{
-	REQUIRE_CHECKPOINT();
-	victim_init(&self->v);
-}
-
-FIXTURE_TEARDOWN(refuse)
-{
-	victim_cleanup(&self->v);
-}
+CKPT_FIXTURE_ONCE(refuse)
 
 /*
  * The victim that the resource is tried on says with word 0 that the kernel or
@@ -153,14 +139,6 @@ static int as_77(int fd)
 	V_EQUAL(77, dup2(fd, 77));
 	close(fd);
 	return 77;
-}
-
-static const char *file_name(const char *name)
-{
-	static char path[256];
-
-	snprintf(path, sizeof(path), "%s/%s", victim_dir, name);
-	return path;
 }
 
 static int open_file(const char *name)

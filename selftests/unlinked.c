@@ -10,69 +10,12 @@
 
 #include "ckpt_memory.h"
 #include "ckpt_chain.h"
+#include "ckpt_hostile.h"
 #include "ckpt_overlay.h"
 
-FIXTURE(unlinked)
-{
-	struct victim v;
-	struct overlay o;
-};
-
-FIXTURE_VARIANT(unlinked)
-{
-	bool restart;
-	const char *parent;
-};
-
-FIXTURE_VARIANT_ADD(unlinked, continued)
-{
-	.restart = false,
-	.parent = "/tmp",
-};
-
-FIXTURE_VARIANT_ADD(unlinked, restarted)
-{
-	.restart = true,
-	.parent = "/tmp",
-};
-
-/* not on a tmpfs */
-FIXTURE_VARIANT_ADD(unlinked, restarted_on_disk)
-{
-	.restart = true,
-	.parent = "/var/tmp",
-};
-
-FIXTURE_VARIANT_ADD(unlinked, restarted_on_overlayfs)
-{
-	.restart = true,
-};
-
-FIXTURE_SETUP(unlinked)
-{
-	REQUIRE_CHECKPOINT();
-	if (!variant->parent && overlay_mount(&self->o)) {
-		overlay_unmount(&self->o);
-		SKIP(return, "no overlayfs");
-	}
-	victim_init_in(&self->v, variant->parent ?: self->o.merged);
-}
-
-FIXTURE_TEARDOWN(unlinked)
-{
-	victim_cleanup(&self->v);
-	overlay_unmount(&self->o);
-}
+CKPT_FIXTURE_EVERYWHERE(unlinked)
 
 /* ---- helpers of the victims ---- */
-
-static const char *file_name(const char *name)
-{
-	static char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/%s", victim_dir, name);
-	return path;
-}
 
 static int open_file(const char *name, int flags)
 {
@@ -752,14 +695,6 @@ TEST_F(unlinked, increments_have_all_of_it)
 
 /* ---- what an image may not say ---- */
 
-FIXTURE(hostile)
-{
-	struct victim v;
-	struct image img;
-	struct ckpt_unlinked *u;
-	int nr;
-};
-
 VICTIM(nameless)
 {
 	int fd = open_unlinked("file", O_RDWR), dir;
@@ -774,31 +709,7 @@ VICTIM(nameless)
 	V_CHECK(S_ISDIR(stat_of(dir).st_mode));
 }
 
-FIXTURE_SETUP(hostile)
-{
-	REQUIRE_REAL_CHECKPOINT();
-	crc_init();
-	victim_init(&self->v);
-	ASSERT_EQ(0, victim_start(&self->v, "nameless"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
-	ASSERT_EQ(0, load_image(&self->img, self->v.image));
-	for (self->nr = 0; self->nr < self->img.nr; self->nr++) {
-		self->u = payload_at(&self->img, self->nr);
-		if (rec_at(&self->img, self->nr)->type == CKPT_REC_UNLINKED &&
-		    S_ISREG(self->u->mode))
-			break;
-	}
-	ASSERT_GT(self->img.nr, self->nr);
-	EXPECT_EQ(3 * PAGE, self->u->size);
-	EXPECT_EQ(0, strcmp((char *)self->u->name, "file"));
-}
-
-FIXTURE_TEARDOWN(hostile)
-{
-	free(self->img.data);
-	victim_cleanup(&self->v);
-}
+CKPT_IMAGE_FIXTURE(hostile, nameless)
 
 static bool is_empty(const char *path)
 {
@@ -815,23 +726,24 @@ static bool is_empty(const char *path)
 
 #define BAD(err, change)						\
 	do {								\
-		struct ckpt_unlinked *u = self->u, good = *u;		\
-		long ret;						\
-									\
-		change;							\
-		seal(&self->img);					\
-		ret = try_image(&self->v, &self->img, 0);		\
-		EXPECT_EQ(err, ret)					\
-			test_log("%s", #change);			\
+		EXPECT_REFUSED(err, nr, change);			\
 		EXPECT_TRUE(is_empty(self->v.dir));			\
-		*u = good;						\
 	} while (0)
 
 TEST_F(hostile, files_are_refused)
 {
-	int fd = find_rec(&self->img, CKPT_REC_FD, 0), i;
+	int fd = find_rec(&self->img, CKPT_REC_FD, 0), nr, i;
 	struct ckpt_xattr *x = find(&self->img, CKPT_REC_XATTR, 0);
+	struct ckpt_unlinked *u;
 
+	for (nr = 0; nr < self->img.nr; nr++) {
+		u = payload_at(&self->img, nr);
+		if (rec_at(&self->img, nr)->type == CKPT_REC_UNLINKED && S_ISREG(u->mode))
+			break;
+	}
+	ASSERT_GT(self->img.nr, nr);
+	EXPECT_EQ(3 * PAGE, u->size);
+	EXPECT_EQ(0, strcmp((char *)u->name, "file"));
 	ASSERT_LT(0, fd);
 	BAD(-EBADMSG, u->mode = S_IFCHR | 0600);
 	BAD(-EBADMSG, u->mode = S_IFLNK | 0600);
@@ -873,7 +785,7 @@ TEST_F(hostile, files_are_refused)
 		if (rec_at(&self->img, i)->type != CKPT_REC_FS)
 			continue;
 		pwd = fs->pwd;
-		BAD(-EBADMSG, fs->pwd = rec_at(&self->img, self->nr)->objref);
+		BAD(-EBADMSG, fs->pwd = rec_at(&self->img, nr)->objref);
 		fs->pwd = pwd;
 	}
 	/* a descriptor of the bare object */
@@ -883,12 +795,10 @@ TEST_F(hostile, files_are_refused)
 
 		if (f->fd <= 2)
 			continue;
-		BAD(-EBADMSG, f->file = rec_at(&self->img, self->nr)->objref);
+		BAD(-EBADMSG, f->file = rec_at(&self->img, nr)->objref);
 		f->file = file;
 	}
-	seal(&self->img);
-	EXPECT_EQ(self->v.pid, try_image(&self->v, &self->img, 0));
-	EXPECT_EQ(0, victim_finish(&self->v));
+	EXPECT_EQ(0, finish_from(&self->v, &self->img));
 }
 
 CKPT_TEST_MAIN
