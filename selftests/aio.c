@@ -6,7 +6,7 @@
 #include <linux/aio_abi.h>
 #include <sys/eventfd.h>
 
-#include "ckpt_image.h"
+#include "ckpt_hostile.h"
 
 CKPT_FIXTURE(aio)
 
@@ -252,16 +252,12 @@ static void *wait_for_event(void *unused)
 SURVIVES(aio, a_thread_that_waits_for_an_event)
 {
 	pthread_t thread;
-	int fd = new_file(), turn;
+	int fd = new_file();
 
 	waiting_on = new_context(4);
 	V_EQUAL(0, pthread_create(&thread, NULL, wait_for_event, NULL));
 	V_CHECK(WAIT_FOR(waiter_tid));
-	vpage->asleep_tid = waiter_tid;
-	vpage->asleep_in = __NR_io_getevents;
-	__sync_synchronize();
-	turn = ++vpage->ready;
-	victim_await(turn);
+	victim_await(victim_reach_thread(waiter_tid, __NR_io_getevents));
 	write_one(waiting_on, fd, 42);
 	V_EQUAL(0, pthread_join(thread, NULL));
 	V_EQUAL(1, waited);
@@ -270,38 +266,17 @@ SURVIVES(aio, a_thread_that_waits_for_an_event)
 
 /* ---- requests on their way ---- */
 
-FIXTURE(aio_disk) { struct victim v; };
-FIXTURE_VARIANT(aio_disk) { bool restart; };
-FIXTURE_VARIANT_ADD(aio_disk, continued) { .restart = false };
-FIXTURE_VARIANT_ADD(aio_disk, restarted) { .restart = true };
-FIXTURE_SETUP(aio_disk)
-{
-	REQUIRE_CHECKPOINT();
-	victim_init_in(&self->v, "/var/tmp");
-}
-
-FIXTURE_TEARDOWN(aio_disk)
-{
-	victim_cleanup(&self->v);
-}
+CKPT_FIXTURE_IN(aio_disk, "/var/tmp")
 
 #define REQUESTS	64
 #define CHUNK		(256 << 10)
-
-static char *disk_file(const char *name)
-{
-	static char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/%s", victim_dir, name);
-	return path;
-}
 
 SURVIVES(aio_disk, requests_in_flight_come_to_an_end)
 {
 	static struct iocb iocb[REQUESTS], *list[REQUESTS];
 	static struct io_event event[REQUESTS];
 	static bool seen[REQUESTS];
-	int fd = V_SYS(open(disk_file("data"), O_RDWR | O_CREAT | O_DIRECT, 0600));
+	int fd = V_SYS(open(file_name("data"), O_RDWR | O_CREAT | O_DIRECT, 0600));
 	int note = V_SYS(eventfd(0, EFD_NONBLOCK)), i, turn;
 	aio_context_t ctx = new_context(REQUESTS);
 	uint64_t count;
@@ -343,7 +318,7 @@ SURVIVES(aio_disk, requests_in_flight_come_to_an_end)
 SURVIVES(aio_disk, synchronizing_in_the_background)
 {
 	struct iocb iocb = {};
-	int fd = V_SYS(open(disk_file("data"), O_RDWR | O_CREAT, 0600));
+	int fd = V_SYS(open(file_name("data"), O_RDWR | O_CREAT, 0600));
 	aio_context_t ctx = new_context(4);
 	struct io_event event;
 
@@ -358,30 +333,9 @@ SURVIVES(aio_disk, synchronizing_in_the_background)
 
 /* ---- what is refused ---- */
 
-FIXTURE(aio_one) { struct victim v; };
-FIXTURE_SETUP(aio_one)
-{
-	REQUIRE_REAL_CHECKPOINT();
-	victim_init(&self->v);
-}
+CKPT_FIXTURE_REAL(aio_one)
 
-FIXTURE_TEARDOWN(aio_one)
-{
-	victim_cleanup(&self->v);
-}
-
-/* The victim goes on unharmed. */
-#define REFUSED(what, words)						\
-	VICTIM(what);							\
-	TEST_F(aio_one, what)						\
-	{								\
-		ASSERT_EQ(0, victim_start(&self->v, #what));		\
-		EXPECT_EQ(-EOPNOTSUPP, victim_try_checkpoint(&self->v, 0)); \
-		EXPECT_NE(NULL, strstr(self->v.log, "[aio]: "));	\
-		EXPECT_NE(NULL, strstr(self->v.log, words));		\
-		EXPECT_EQ(0, victim_finish(&self->v));			\
-	}								\
-	static void victim_##what(void)
+#define REFUSED(what, words)	IS_REFUSED(aio_one, what, "[aio]: ", words)
 
 REFUSED(a_request_that_polls_is_refused, "IOCB_CMD_POLL")
 {
@@ -491,18 +445,11 @@ TEST_F(aio_one, the_limit_of_the_system_holds)
 		struct ckpt_aio *aio;					\
 		struct image img;					\
 									\
-		crc_init();						\
-		ASSERT_EQ(0, victim_start(&self->v, "has_events"));	\
-		ASSERT_EQ(0, victim_checkpoint(&self->v, 0));		\
-		ASSERT_EQ(0, victim_kill(&self->v));			\
-		ASSERT_EQ(0, load_image(&img, self->v.image));		\
+		ASSERT_EQ(0, victim_image(&self->v, "has_events", &img)); \
 		aio = find(&img, CKPT_REC_AIO_CONTEXT, 0);		\
 		ASSERT_NE(NULL, aio);					\
 		change;							\
-		seal(&img);						\
-		ASSERT_EQ((ssize_t)img.len,				\
-			  pwrite(self->v.image, img.data, img.len, 0));	\
-		EXPECT_GT(0, victim_try_restart(&self->v, 0));		\
+		EXPECT_GT(0, try_changed(&self->v, &img, 0));		\
 		EXPECT_NE(NULL, strstr(self->v.log, "I/O") ?:		\
 				strstr(self->v.log, "[aio]"));		\
 		EXPECT_TRUE(WAIT_FOR(!aio_nr()));			\

@@ -49,6 +49,7 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
+#include <linux/capability.h>
 #include <linux/checkpoint.h>
 
 #include "../kselftest_harness.h"
@@ -277,6 +278,18 @@ static inline int the_seconds(int seconds)
 	return text ? atoi(text) : seconds;
 }
 
+/* Only in this process: it may not do any more what capability @nr lets one do. */
+static inline int drop_capability(int nr)
+{
+	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(__NR_capget, &head, data))
+		return -errno;
+	data[nr / 32].effective &= ~(1U << nr % 32);
+	return syscall(__NR_capset, &head, data) ? -errno : 0;
+}
+
 static inline int remove_one(const char *path, const struct stat *st, int flag,
 			     struct FTW *ftw)
 {
@@ -439,6 +452,14 @@ static inline const char *file_name(const char *name)
 
 	snprintf(path, sizeof(path), "%s/%s", victim_dir, name);
 	return path;
+}
+
+/* What the victim has been given as its standard input is descriptor @fd from now on. */
+static inline void move_stdin(int fd)
+{
+	V_EQUAL(fd, dup2(0, fd));
+	close(0);
+	V_EQUAL(0, open("/dev/null", O_RDONLY));
 }
 
 /* The harness keeps what it knows of each test in shared memory. */
@@ -767,6 +788,36 @@ static inline long victim_restart(struct victim *v)
 	return ret < 0 ? ret : -ECHILD;
 }
 
+/* The error of a restart whose caller lacks a capability; 0 if there is none. */
+static inline long restart_without(struct victim *v, int capability)
+{
+	int status = 0;
+	pid_t pid;
+	long ret;
+
+	pid = fork();
+	if (!pid) {
+		ret = drop_capability(capability) ? 0 : victim_try_restart(v, 0);
+		_exit(ret < 0 ? -ret : 0);
+	}
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -1;
+	return -WEXITSTATUS(status);
+}
+
+/* Is a checkpoint refused, and do the report's words say @where and why? */
+static inline bool refuses(struct victim *v, const char *where, const char *why)
+{
+	long ret = victim_try_checkpoint(v, 0);
+
+	if (ret == -EOPNOTSUPP && strstr(v->log, where) && strstr(v->log, why))
+		return true;
+	test_log("checkpoint of %d: %ld, instead of a refusal with \"%s\", \"%s\"", v->pid, ret,
+		 where, why);
+	show_log(v->log);
+	return false;
+}
+
 /* Checkpoint it; if @restart kill and restart it too. */
 static inline long victim_cycle(struct victim *v, int restart)
 {
@@ -859,6 +910,17 @@ static inline int victim_live(struct victim *v, const char *name, bool restart)
 
 #define SURVIVES(fixture, promise)					\
 	SURVIVES_BY(fixture, promise, victim_cycle, variant->restart)
+
+/* What is refused, as the report says by @where and @why; the victim goes on unharmed. */
+#define IS_REFUSED(fixture, what, where, why)				\
+	VICTIM(what);							\
+	TEST_F(fixture, what)						\
+	{								\
+		ASSERT_EQ(0, victim_start(&self->v, #what));		\
+		EXPECT_TRUE(refuses(&self->v, where, why));		\
+		EXPECT_EQ(0, victim_finish(&self->v));			\
+	}								\
+	static void victim_##what(void)
 
 /* ---- fixtures ---- */
 

@@ -11,19 +11,18 @@
 #include <netinet/ip_icmp.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
-#include <poll.h>
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
-#include <linux/capability.h>
 #include <linux/filter.h>
 
 /* <linux/icmp.h> and <netinet/ip_icmp.h> do not go together. */
 #define ICMP_FILTER		1
 
-#include "ckpt_image.h"
+#include "ckpt_hostile.h"
+#include "ckpt_socket.h"
+#include "ckpt_tree.h"
 
 #ifndef UDP_GRO
 #define UDP_GRO			104
@@ -145,32 +144,11 @@ static void names(int fd, const char *own, int port, const char *peer, int peer_
 	V_CHECK(!memcmp(&want, &is, len));
 }
 
-static void put(int fd, const char *text)
-{
-	V_EQUAL(strlen(text), send(fd, text, strlen(text), MSG_NOSIGNAL));
-}
-
 static void put_to(int fd, const char *ip, int port, const char *text)
 {
 	address_t a;
 
 	V_EQUAL(strlen(text), sendto(fd, text, strlen(text), 0, &a.any, address(&a, ip, port)));
-}
-
-static void get(int fd, const char *text)
-{
-	char buf[4096];
-
-	V_EQUAL(strlen(text), recv(fd, buf, sizeof(buf), MSG_DONTWAIT));
-	V_CHECK(!memcmp(buf, text, strlen(text)));
-}
-
-static void nothing(int fd)
-{
-	char byte;
-
-	V_EQUAL(-1, recv(fd, &byte, 1, MSG_DONTWAIT));
-	V_EQUAL(EAGAIN, errno);
 }
 
 static int opt(int fd, int level, int name)
@@ -185,14 +163,6 @@ static int opt(int fd, int level, int name)
 static void set_opt(int fd, int level, int name, int value)
 {
 	V_SYS(setsockopt(fd, level, name, &value, sizeof(value)));
-}
-
-static int poll_of(int fd)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT | POLLPRI | POLLRDHUP };
-
-	V_SYS(poll(&p, 1, 0));
-	return p.revents;
 }
 
 /* ---- addresses of UDP ---- */
@@ -1284,17 +1254,9 @@ SURVIVES(inet, congestion_control)
 
 static int accepting;
 
-static int main_reaches(int nr)
-{
-	vpage->asleep_tid = getpid();
-	vpage->asleep_in = nr;
-	__sync_synchronize();
-	return ++vpage->ready;
-}
-
 static void *late_client(void *arg)
 {
-	victim_await(main_reaches(__NR_accept));
+	victim_await(victim_reach_thread(getpid(), __NR_accept));
 	V_SYS(try_connect(made("127.0.0.1", SOCK_STREAM, 0), "127.0.0.1", 4806));
 	return NULL;
 }
@@ -1314,33 +1276,8 @@ SURVIVES(inet, an_accept_that_waits)
 /* ---- a server with workers ---- */
 
 FIXTURE(inet_tree) { struct victim v; };
-FIXTURE_VARIANT(inet_tree) { bool restart; };
-FIXTURE_VARIANT_ADD(inet_tree, continued) { .restart = false };
-FIXTURE_VARIANT_ADD(inet_tree, restarted) { .restart = true };
-
-/* Orphans come to the test, which can wait for the end of all. */
-FIXTURE_SETUP(inet_tree)
-{
-	REQUIRE_REAL_CHECKPOINT();
-	ASSERT_EQ(0, prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
-	victim_init(&self->v);
-}
-
-FIXTURE_TEARDOWN(inet_tree)
-{
-	char path[64], text[4096], *at, *end;
-	long child;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
-	while (read_text(path, text, sizeof(text)) > 0) {
-		for (at = text; (child = strtol(at, &end, 10)) > 0; at = end)
-			kill(child, SIGKILL);
-		if (waitpid(-1, NULL, __WALL) < 0)
-			break;
-	}
-	self->v.alive = false;
-	victim_cleanup(&self->v);
-}
+CKPT_TWICE(inet_tree);
+CKPT_TREE_VICTIM(inet_tree, REQUIRE_REAL_CHECKPOINT)
 
 #define WORKERS	3
 
@@ -1419,49 +1356,9 @@ TEST_F(inet_tree, workers_that_share_a_listener)
 
 /* ---- what is refused ---- */
 
-FIXTURE(inet_refused)
-{
-	struct victim v;
-};
+CKPT_FIXTURE_REAL(inet_refused)
 
-FIXTURE_SETUP(inet_refused)
-{
-	REQUIRE_REAL_CHECKPOINT();
-	victim_init(&self->v);
-}
-
-FIXTURE_TEARDOWN(inet_refused)
-{
-	victim_cleanup(&self->v);
-}
-
-static bool refuses(struct victim *v, const char *words)
-{
-	bool good = victim_try_checkpoint(v, 0) == -EOPNOTSUPP &&
-		    strstr(v->log, "fd 7: ") && strstr(v->log, words);
-
-	if (!good)
-		show_log(v->log);
-	return good;
-}
-
-static void as_7(int fd)
-{
-	V_EQUAL(7, dup2(fd, 7));
-	if (fd != 7)
-		close(fd);
-}
-
-/* The victim says when it is ready, and goes on unharmed when it was refused. */
-#define REFUSED(what, words)						\
-	VICTIM(what);							\
-	TEST_F(inet_refused, what)					\
-	{								\
-		ASSERT_EQ(0, victim_start(&self->v, #what));		\
-		EXPECT_TRUE(refuses(&self->v, words));			\
-		EXPECT_EQ(0, victim_finish(&self->v));			\
-	}								\
-	static void victim_##what(void)
+#define REFUSED(what, words)	IS_REFUSED(inet_refused, what, "fd 7: ", words)
 
 REFUSED(data_held_back, "UDP_CORK")
 {
@@ -1613,22 +1510,7 @@ REFUSED(unread_errors, "error queue")
 
 /* ---- restarts that fail ---- */
 
-FIXTURE(inet_restart)
-{
-	struct victim v;
-};
-
-FIXTURE_SETUP(inet_restart)
-{
-	REQUIRE_REAL_CHECKPOINT();
-	crc_init();
-	victim_init(&self->v);
-}
-
-FIXTURE_TEARDOWN(inet_restart)
-{
-	victim_cleanup(&self->v);
-}
+CKPT_FIXTURE_REAL(inet_restart)
 
 VICTIM(has_an_address)
 {
@@ -1661,32 +1543,6 @@ VICTIM(has_a_low_port)
 	names(7, "127.0.0.1", 47, NULL, 0);
 }
 
-static void drop_capability(int nr)
-{
-	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
-	struct __user_cap_data_struct data[2];
-
-	V_SYS(syscall(__NR_capget, &head, data));
-	data[nr / 32].effective &= ~(1U << nr % 32);
-	V_SYS(syscall(__NR_capset, &head, data));
-}
-
-/* What a restart without a capability of the caller says. */
-static long restart_without(struct victim *v, int capability)
-{
-	int status = 0;
-	pid_t pid;
-
-	pid = fork();
-	if (!pid) {
-		drop_capability(capability);
-		_exit(-victim_try_restart(v, 0));
-	}
-	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-		return -1;
-	return -WEXITSTATUS(status);
-}
-
 TEST_F(inet_restart, a_port_needs_the_right_to_have_it)
 {
 	ASSERT_EQ(0, victim_start(&self->v, "has_a_low_port"));
@@ -1716,12 +1572,6 @@ TEST_F(inet_restart, a_raw_socket_needs_the_right_to_have_it)
 
 /* ---- images that lie ---- */
 
-FIXTURE(inet_lies)
-{
-	struct victim v;
-	struct image good;
-};
-
 VICTIM(has_all)
 {
 	int s, t;
@@ -1737,28 +1587,13 @@ VICTIM(has_all)
 	victim_ready();
 }
 
-FIXTURE_SETUP(inet_lies)
-{
-	REQUIRE_REAL_CHECKPOINT();
-	crc_init();
-	victim_init(&self->v);
-	ASSERT_EQ(0, victim_start(&self->v, "has_all"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
-	ASSERT_EQ(0, load_image(&self->good, self->v.image));
-}
-
-FIXTURE_TEARDOWN(inet_lies)
-{
-	free(self->good.data);
-	victim_cleanup(&self->v);
-}
+CKPT_IMAGE_FIXTURE(inet_lies, has_all)
 
 /* @i is the IPv6 socket, @c the connected one. */
 #define LIE(promise, error, ...)					\
 	TEST_F(inet_lies, promise)					\
 	{								\
-		struct image *img = &self->good;			\
+		struct image *img = &self->img;				\
 		struct ckpt_inet *i = find(img, CKPT_REC_INET, 0);	\
 		struct ckpt_inet *c = find(img, CKPT_REC_INET, 1);	\
 		struct ckpt_inet_option *o = find(img, CKPT_REC_INET_OPTION, 0); \
@@ -1769,8 +1604,7 @@ FIXTURE_TEARDOWN(inet_lies)
 									\
 		ASSERT_TRUE(i && c && o && d && m && n && s);		\
 		__VA_ARGS__;						\
-		seal(img);						\
-		EXPECT_EQ(-error, try_image(&self->v, img, 0));		\
+		EXPECT_EQ(-error, try_changed(&self->v, img, 0));	\
 		EXPECT_NE('\0', self->v.log[0]);			\
 	}
 
@@ -1798,51 +1632,15 @@ LIE(another_protocol, EOPNOTSUPP, s->type = SOCK_RAW; s->protocol = 1)
 LIE(an_address_of_somebody_else, EADDRNOTAVAIL, i->receives[0] = 0x20)
 LIE(another_address, EADDRNOTAVAIL, c->address[3] = 77)
 
-static bool no_harm(struct victim *v, struct image *img)
-{
-	long ret;
-
-	seal(img);
-	ret = try_image(v, img, 0);
-	if (ret > 0) {
-		end_restarted(v, ret);
-		return true;
-	}
-	return ret < 0 && (v->log[0] || ret == -ENOMEM);
-}
-
-/* Any one word of the records of sockets is replaced by something else. */
 TEST_F(inet_lies, every_field)
 {
 	static const uint32_t types[] = {
 		CKPT_REC_INET, CKPT_REC_INET_OPTION, CKPT_REC_INET_DEVICE, CKPT_REC_INET_MSG,
 	};
-	static const uint32_t values[] = { 0, 1, 2, 5, 12, 0x7fffffff, 0xffffffff };
-	unsigned int seed = the_seed(), i, n = the_count(80);
-	struct image *img = &self->good;
 
-	srand(seed);
-	for (i = 0; i < n; i++) {
-		uint32_t type = types[rand() % 4], old, *word;
-		int nr, many = 0;
-
-		while (find_rec(img, type, many) >= 0)
-			many++;
-		ASSERT_LT(0, many);
-		nr = find_rec(img, type, rand() % many);
-		word = (uint32_t *)payload_at(img, nr) + rand() % (rec_at(img, nr)->length / 4);
-		old = *word;
-		*word = rand() % 2 ? values[rand() % 7] : (uint32_t)rand();
-		EXPECT_TRUE(no_harm(&self->v, img)) {
-			test_log("record %d, word %td: %#x for %#x", nr,
-				 word - (uint32_t *)payload_at(img, nr), *word, old);
-			show_log(self->v.log);
-		}
-		*word = old;
-	}
-	seal(img);
-	EXPECT_EQ(self->v.pid, try_image(&self->v, img, 0));
-	EXPECT_EQ(0, victim_finish(&self->v));
+	EXPECT_TRUE(any_word_does_no_harm(&self->v, &self->img, types, ARRAY_SIZE(types),
+					  the_count(80)));
+	EXPECT_EQ(0, finish_from(&self->v, &self->img));
 }
 
 CKPT_TEST_MAIN

@@ -5,13 +5,12 @@
  */
 #include <net/if.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <linux/capability.h>
 #include <linux/genetlink.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 
-#include "ckpt_image.h"
+#include "ckpt_hostile.h"
+#include "ckpt_socket.h"
 
 #ifndef NETLINK_GET_STRICT_CHK
 #define NETLINK_GET_STRICT_CHK	12
@@ -55,14 +54,6 @@ static int opt(int fd, int option)
 
 	V_SYS(getsockopt(fd, SOL_NETLINK, option, &value, &len));
 	return value;
-}
-
-static void nothing(int fd)
-{
-	char byte;
-
-	V_EQUAL(-1, recv(fd, &byte, 1, MSG_DONTWAIT));
-	V_EQUAL(EAGAIN, errno);
 }
 
 /* The kernel answers a question about lo. */
@@ -253,48 +244,9 @@ SURVIVES(netlink, a_list_of_devices_before)
 
 /* ---- what is refused ---- */
 
-FIXTURE(netlink_refused)
-{
-	struct victim v;
-};
+CKPT_FIXTURE_REAL(netlink_refused)
 
-FIXTURE_SETUP(netlink_refused)
-{
-	REQUIRE_REAL_CHECKPOINT();
-	crc_init();
-	victim_init(&self->v);
-}
-
-FIXTURE_TEARDOWN(netlink_refused)
-{
-	victim_cleanup(&self->v);
-}
-
-static bool refuses(struct victim *v, const char *words)
-{
-	bool good = victim_try_checkpoint(v, 0) == -EOPNOTSUPP &&
-		    strstr(v->log, "fd 7: ") && strstr(v->log, words);
-
-	if (!good)
-		show_log(v->log);
-	return good;
-}
-
-static void as_7(int fd)
-{
-	V_EQUAL(7, dup2(fd, 7));
-	close(fd);
-}
-
-#define REFUSED(what, words)						\
-	VICTIM(what);							\
-	TEST_F(netlink_refused, what)					\
-	{								\
-		ASSERT_EQ(0, victim_start(&self->v, #what));		\
-		EXPECT_TRUE(refuses(&self->v, words));			\
-		EXPECT_EQ(0, victim_finish(&self->v));			\
-	}								\
-	static void victim_##what(void)
+#define REFUSED(what, words)	IS_REFUSED(netlink_refused, what, "fd 7: ", words)
 
 REFUSED(messages_that_wait, "not been received")
 {
@@ -356,7 +308,6 @@ TEST_F(netlink_refused, a_port_id_that_is_taken)
 	EXPECT_EQ(0, victim_finish(&self->v));
 }
 
-
 VICTIM(listens_to_all)
 {
 	as_7(made(NETLINK_ROUTE));
@@ -365,42 +316,17 @@ VICTIM(listens_to_all)
 	V_EQUAL(1, opt(7, NETLINK_LISTEN_ALL_NSID));
 }
 
-static void drop_capability(int nr)
-{
-	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
-	struct __user_cap_data_struct data[2];
-
-	V_SYS(syscall(__NR_capget, &head, data));
-	data[nr / 32].effective &= ~(1U << nr % 32);
-	V_SYS(syscall(__NR_capset, &head, data));
-}
-
 TEST_F(netlink_refused, an_option_needs_the_right_to_have_it)
 {
-	int status = 0;
-	pid_t pid;
-
 	ASSERT_EQ(0, victim_start(&self->v, "listens_to_all"));
 	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
 	ASSERT_EQ(0, victim_kill(&self->v));
-	pid = fork();
-	if (!pid) {
-		drop_capability(CAP_NET_BROADCAST);
-		_exit(-victim_try_restart(&self->v, 0));
-	}
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	EXPECT_EQ(EPERM, WEXITSTATUS(status));
+	EXPECT_EQ(-EPERM, restart_without(&self->v, CAP_NET_BROADCAST));
 	ASSERT_EQ(0, victim_restart(&self->v));
 	EXPECT_EQ(0, victim_finish(&self->v));
 }
 
 /* ---- images that lie ---- */
-
-FIXTURE(netlink_lies)
-{
-	struct victim v;
-	struct image good;
-};
 
 VICTIM(has_groups)
 {
@@ -410,34 +336,18 @@ VICTIM(has_groups)
 	V_EQUAL(RTMGRP_LINK, name(7, false).nl_groups);
 }
 
-FIXTURE_SETUP(netlink_lies)
-{
-	REQUIRE_REAL_CHECKPOINT();
-	crc_init();
-	victim_init(&self->v);
-	ASSERT_EQ(0, victim_start(&self->v, "has_groups"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
-	ASSERT_EQ(0, load_image(&self->good, self->v.image));
-}
-
-FIXTURE_TEARDOWN(netlink_lies)
-{
-	free(self->good.data);
-	victim_cleanup(&self->v);
-}
+CKPT_IMAGE_FIXTURE(netlink_lies, has_groups)
 
 #define LIE(promise, error, ...)					\
 	TEST_F(netlink_lies, promise)					\
 	{								\
-		struct image *img = &self->good;			\
+		struct image *img = &self->img;				\
 		struct ckpt_netlink *n = find(img, CKPT_REC_NETLINK, 0); \
 		struct ckpt_sock *s = find(img, CKPT_REC_SOCK, 0);	\
 									\
 		ASSERT_TRUE(n && s);					\
 		__VA_ARGS__;						\
-		seal(img);						\
-		EXPECT_EQ(-error, try_image(&self->v, img, 0));		\
+		EXPECT_EQ(-error, try_changed(&self->v, img, 0));	\
 		EXPECT_NE('\0', self->v.log[0]);			\
 	}
 

@@ -9,19 +9,11 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include "ckpt_image.h"
+#include "ckpt_hostile.h"
 
 #define O_NOTIFICATION_PIPE	O_EXCL
 
 CKPT_FIXTURE(pipes)
-
-static const char *in_dir(const char *name)
-{
-	static char path[256];
-
-	snprintf(path, sizeof(path), "%s/%s", victim_dir, name);
-	return path;
-}
 
 static char *pattern(size_t len, int seed)
 {
@@ -252,7 +244,7 @@ SURVIVES(pipes, pages_spliced_from_a_file)
 	int p[2], fd;
 	loff_t off = 100;
 
-	fd = V_SYS(open(in_dir("file"), O_RDWR | O_CREAT, 0644));
+	fd = V_SYS(open(file_name("file"), O_RDWR | O_CREAT, 0644));
 	put(fd, data, 10000);
 	V_SYS(pipe2(p, O_NONBLOCK));
 	V_EQUAL(8000, V_SYS(splice(fd, &off, p[1], NULL, 8000, 0)));
@@ -410,20 +402,11 @@ SURVIVES(pipes, the_rest_of_a_pipe_on_standard_input)
 
 /* ---- blocking ---- */
 
-/* Ready when the main thread sleeps in system call @nr. */
-static int main_reaches(int nr)
-{
-	vpage->asleep_tid = getpid();
-	vpage->asleep_in = nr;
-	__sync_synchronize();
-	return ++vpage->ready;
-}
-
 static int blocking[2];
 
 static void *late_writer(void *arg)
 {
-	victim_await(main_reaches(__NR_read));
+	victim_await(victim_reach_thread(getpid(), __NR_read));
 	put(blocking[1], "at last", 7);
 	return NULL;
 }
@@ -445,7 +428,7 @@ static void *late_reader(void *arg)
 	char *buf = malloc(100000);
 	size_t len = 0;
 
-	victim_await(main_reaches(__NR_write));
+	victim_await(victim_reach_thread(getpid(), __NR_write));
 	while (len < 100000)
 		len += V_SYS(read(blocking[0], buf + len, 100000 - len));
 	V_CHECK(!memcmp(buf, big_data, len));
@@ -476,9 +459,9 @@ SURVIVES(pipes, a_fifo)
 {
 	int fd, rd;
 
-	V_SYS(mkfifo(in_dir("fifo"), 0644));
-	fd = V_SYS(open(in_dir("fifo"), O_RDWR));
-	rd = V_SYS(open(in_dir("fifo"), O_RDONLY | O_NONBLOCK));
+	V_SYS(mkfifo(file_name("fifo"), 0644));
+	fd = V_SYS(open(file_name("fifo"), O_RDWR));
+	rd = V_SYS(open(file_name("fifo"), O_RDONLY | O_NONBLOCK));
 	V_EQUAL(8192, fcntl(fd, F_SETPIPE_SZ, 8192));
 	put(fd, "in the fifo", 11);
 	victim_ready();
@@ -489,7 +472,7 @@ SURVIVES(pipes, a_fifo)
 	close(fd);
 	V_EQUAL(POLLHUP, poll_of(rd));
 	/* it is still the FIFO of that name */
-	fd = V_SYS(open(in_dir("fifo"), O_WRONLY | O_NONBLOCK));
+	fd = V_SYS(open(file_name("fifo"), O_WRONLY | O_NONBLOCK));
 	put(fd, "named", 5);
 	get(rd, "named");
 }
@@ -498,14 +481,14 @@ SURVIVES(pipes, a_fifo_without_writer)
 {
 	int rd, fd;
 
-	V_SYS(mkfifo(in_dir("fifo"), 0644));
-	rd = V_SYS(open(in_dir("fifo"), O_RDONLY | O_NONBLOCK));
+	V_SYS(mkfifo(file_name("fifo"), 0644));
+	rd = V_SYS(open(file_name("fifo"), O_RDONLY | O_NONBLOCK));
 	V_EQUAL(0, poll_of(rd));
 	victim_ready();
 	/* not a hang-up: there was nobody yet */
 	V_EQUAL(0, poll_of(rd));
 	V_EQUAL(0, read(rd, &fd, 1));
-	fd = V_SYS(open(in_dir("fifo"), O_WRONLY));
+	fd = V_SYS(open(file_name("fifo"), O_WRONLY));
 	put(fd, "x", 1);
 	close(fd);
 	V_EQUAL(POLLIN | POLLHUP, poll_of(rd));
@@ -519,8 +502,8 @@ static void *fifo_opener(void *arg)
 {
 	int fd;
 
-	victim_await(main_reaches(__NR_openat));
-	fd = V_SYS(open(in_dir("fifo"), O_WRONLY));
+	victim_await(victim_reach_thread(getpid(), __NR_openat));
+	fd = V_SYS(open(file_name("fifo"), O_WRONLY));
 	put(fd, "open", 4);
 	return NULL;
 }
@@ -531,8 +514,8 @@ SURVIVES(pipes, an_open_that_waits)
 	char *path;
 	int fd;
 
-	V_SYS(mkfifo(in_dir("fifo"), 0644));
-	path = strdup(in_dir("fifo"));
+	V_SYS(mkfifo(file_name("fifo"), 0644));
+	path = strdup(file_name("fifo"));
 	V_EQUAL(0, pthread_create(&thread, NULL, fifo_opener, NULL));
 	fd = V_SYS(open(path, O_RDONLY));
 	get(fd, "open");
@@ -561,29 +544,12 @@ FIXTURE_TEARDOWN(border)
 	victim_cleanup(&self->v);
 }
 
-static void move_0_to_5(void)
-{
-	V_EQUAL(5, dup2(0, 5));
-	close(0);
-	V_EQUAL(0, open("/dev/null", O_RDONLY));
-}
-
 VICTIM(holds_an_end)
 {
-	move_0_to_5();
+	move_stdin(5);
 	victim_ready();
 	V_CHECK(write(5, "x", 1) == 1);
 	victim_ready();
-}
-
-static bool refuses(struct victim *v, const char *word)
-{
-	bool good = victim_try_checkpoint(v, 0) == -EOPNOTSUPP &&
-		    strstr(v->log, "fd 5: pipe:[") && strstr(v->log, word);
-
-	if (!good)
-		show_log(v->log);
-	return good;
 }
 
 TEST_F(border, another_process_has_the_other_end)
@@ -594,7 +560,7 @@ TEST_F(border, another_process_has_the_other_end)
 	ASSERT_EQ(0, victim_start(&self->v, "holds_an_end"));
 	close(self->p[1]);
 	self->p[1] = -1;
-	EXPECT_TRUE(refuses(&self->v, "outside the checkpoint reads"));
+	EXPECT_TRUE(refuses(&self->v, "fd 5: pipe:[", "outside the checkpoint reads"));
 	ASSERT_EQ(0, victim_go(&self->v));
 	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
 	EXPECT_EQ(1, read(self->p[0], &byte, 1));
@@ -611,7 +577,7 @@ TEST_F(border, another_process_shares_the_description)
 	ASSERT_EQ(0, victim_start(&self->v, "holds_an_end"));
 	close(self->p[0]);
 	self->p[0] = -1;
-	EXPECT_TRUE(refuses(&self->v, "shares"));
+	EXPECT_TRUE(refuses(&self->v, "fd 5: pipe:[", "shares"));
 	close(self->p[1]);
 	self->p[1] = -1;
 	EXPECT_EQ(0, victim_checkpoint(&self->v, 0));
@@ -638,10 +604,10 @@ TEST_F(border, a_notification_pipe)
 
 VICTIM(has_a_fifo)
 {
-	V_SYS(mkfifo(in_dir("fifo"), 0644));
-	V_SYS(open(in_dir("fifo"), O_RDWR));
+	V_SYS(mkfifo(file_name("fifo"), 0644));
+	V_SYS(open(file_name("fifo"), O_RDWR));
 	victim_ready();
-	V_SYS(unlink(in_dir("fifo")));
+	V_SYS(unlink(file_name("fifo")));
 	victim_ready();
 }
 
@@ -679,18 +645,18 @@ VICTIM(has_a_fifo_of_its_own)
 	struct stat st;
 	int fd;
 
-	V_SYS(mkfifo(in_dir("fifo"), 0644));
-	V_SYS(chmod(in_dir("fifo"), 0606));
-	V_SYS(chown(in_dir("fifo"), 5, 6));
-	fd = V_SYS(open(in_dir("fifo"), O_RDWR));
+	V_SYS(mkfifo(file_name("fifo"), 0644));
+	V_SYS(chmod(file_name("fifo"), 0606));
+	V_SYS(chown(file_name("fifo"), 5, 6));
+	fd = V_SYS(open(file_name("fifo"), O_RDWR));
 	put(fd, "data", 4);
 	victim_ready();
-	V_SYS(stat(in_dir("fifo"), &st));
+	V_SYS(stat(file_name("fifo"), &st));
 	V_EQUAL(S_IFIFO | 0606, st.st_mode);
 	V_EQUAL(5, st.st_uid);
 	V_EQUAL(6, st.st_gid);
 	get(fd, "data");
-	fd = V_SYS(open(in_dir("fifo"), O_WRONLY | O_NONBLOCK));
+	fd = V_SYS(open(file_name("fifo"), O_WRONLY | O_NONBLOCK));
 	put(fd, "x", 1);
 }
 
@@ -715,7 +681,6 @@ TEST_F(border, a_fifo_that_is_missing)
 	/* far into it: a page is not what it should be */
 	struct image img;
 
-	crc_init();
 	ASSERT_EQ(0, load_image(&img, self->v.image));
 	img.data[img.off[img.nr - 1] - 1] ^= 1;
 	EXPECT_EQ(-EBADMSG, try_image(&self->v, &img, 0));
@@ -727,12 +692,6 @@ TEST_F(border, a_fifo_that_is_missing)
 }
 
 /* ---- images that lie ---- */
-
-FIXTURE(lies)
-{
-	struct victim v;
-	struct image good;
-};
 
 VICTIM(a_pipe_with_all)
 {
@@ -747,27 +706,12 @@ VICTIM(a_pipe_with_all)
 	get(p[0], "bytes");
 }
 
-FIXTURE_SETUP(lies)
-{
-	REQUIRE_REAL_CHECKPOINT();
-	victim_init(&self->v);
-	ASSERT_EQ(0, victim_start(&self->v, "a_pipe_with_all"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
-	crc_init();
-	ASSERT_EQ(0, load_image(&self->good, self->v.image));
-}
-
-FIXTURE_TEARDOWN(lies)
-{
-	free(self->good.data);
-	victim_cleanup(&self->v);
-}
+CKPT_IMAGE_FIXTURE(lies, a_pipe_with_all)
 
 #define LIE(promise, err, ...)						\
 	TEST_F(lies, promise)						\
 	{								\
-		struct image *img = &self->good;			\
+		struct image *img = &self->img;				\
 		struct ckpt_pipe *p = find(img, CKPT_REC_PIPE, 0);	\
 		struct ckpt_pipe_buffer *b = find(img, CKPT_REC_PIPE_BUFFER, 1); \
 		struct ckpt_pipe_buffer *c = find(img, CKPT_REC_PIPE_BUFFER, 0); \
@@ -776,8 +720,7 @@ FIXTURE_TEARDOWN(lies)
 		ASSERT_NE(NULL, b);					\
 		ASSERT_NE(NULL, c);					\
 		__VA_ARGS__;						\
-		seal(img);						\
-		EXPECT_EQ(err, try_image(&self->v, img, 0));		\
+		EXPECT_EQ(err, try_changed(&self->v, img, 0));		\
 		EXPECT_NE('\0', self->v.log[0]);			\
 	}
 
@@ -802,7 +745,7 @@ LIE(no_reserved_field, -EBADMSG, p->reserved = 1)
 
 TEST_F(lies, every_end_of_no_pipe)
 {
-	struct image *img = &self->good;
+	struct image *img = &self->img;
 	int i, nr, tried = 0;
 
 	for (i = 0; (nr = find_rec(img, CKPT_REC_FILE, i)) >= 0; i++) {
@@ -817,16 +760,13 @@ TEST_F(lies, every_end_of_no_pipe)
 
 		for (k = 0; k < sizeof(others) / sizeof(others[0]); k++) {
 			fp->pipe = others[k];
-			seal(img);
-			EXPECT_EQ(-EBADMSG, try_image(&self->v, img, 0));
+			EXPECT_EQ(-EBADMSG, try_changed(&self->v, img, 0));
 		}
 		fp->pipe = pipe;
 		tried++;
 	}
 	EXPECT_EQ(2, tried);
-	seal(img);
-	EXPECT_EQ(self->v.pid, try_image(&self->v, img, 0));
-	EXPECT_EQ(0, victim_finish(&self->v));
+	EXPECT_EQ(0, finish_from(&self->v, img));
 }
 
 CKPT_TEST_MAIN

@@ -4,42 +4,19 @@
  * with all they carry, and options are as they were.
  */
 #include <grp.h>
-#include <poll.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/un.h>
 #include <linux/sockios.h>
 
-#include "ckpt_image.h"
+#include "ckpt_hostile.h"
+#include "ckpt_socket.h"
 
 #ifndef SO_PEERGROUPS
 #define SO_PEERGROUPS		59
 #endif
 
 CKPT_FIXTURE(unix_sockets)
-
-static const char *in_dir(const char *name)
-{
-	static char path[256];
-
-	snprintf(path, sizeof(path), "%s/%s", victim_dir, name);
-	return path;
-}
-
-static void put(int fd, const char *text)
-{
-	V_EQUAL(strlen(text), send(fd, text, strlen(text), MSG_NOSIGNAL));
-}
-
-/* One call gives this and nothing else. */
-static void get(int fd, const char *text)
-{
-	char buf[4096];
-
-	V_EQUAL(strlen(text), recv(fd, buf, sizeof(buf), MSG_DONTWAIT));
-	V_CHECK(!memcmp(buf, text, strlen(text)));
-}
 
 /* At least this comes with one call. */
 static void get_part(int fd, const char *text)
@@ -50,27 +27,11 @@ static void get_part(int fd, const char *text)
 	V_CHECK(!memcmp(buf, text, strlen(text)));
 }
 
-static void nothing(int fd)
-{
-	char byte;
-
-	V_EQUAL(-1, recv(fd, &byte, 1, MSG_DONTWAIT));
-	V_EQUAL(EAGAIN, errno);
-}
-
 static void ended(int fd)
 {
 	char byte;
 
 	V_EQUAL(0, recv(fd, &byte, 1, MSG_DONTWAIT));
-}
-
-static int poll_of(int fd)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT | POLLPRI | POLLRDHUP };
-
-	V_SYS(poll(&p, 1, 0));
-	return p.revents;
 }
 
 static int opt(int fd, int name)
@@ -377,7 +338,7 @@ static void listens(const char *name)
 
 SURVIVES(unix_sockets, a_listener_with_a_path)
 {
-	listens(in_dir("socket"));
+	listens(file_name("socket"));
 }
 
 SURVIVES(unix_sockets, a_listener_with_an_abstract_name)
@@ -397,22 +358,22 @@ SURVIVES(unix_sockets, a_relative_path)
 	V_SYS(listen(l, 1));
 	victim_ready();
 	names(l, "./here", NULL);
-	c = connected(SOCK_STREAM, in_dir("here"));
+	c = connected(SOCK_STREAM, file_name("here"));
 	names(c, "", "./here");
 }
 
 SURVIVES(unix_sockets, a_path_that_was_removed)
 {
-	int l = bound(SOCK_STREAM, in_dir("socket"));
+	int l = bound(SOCK_STREAM, file_name("socket"));
 
 	V_SYS(listen(l, 1));
-	V_SYS(unlink(in_dir("socket")));
+	V_SYS(unlink(file_name("socket")));
 	victim_ready();
-	names(l, in_dir("socket"), NULL);
-	V_EQUAL(-1, try_connect(V_SYS(socket(AF_UNIX, SOCK_STREAM, 0)), in_dir("socket")));
+	names(l, file_name("socket"), NULL);
+	V_EQUAL(-1, try_connect(V_SYS(socket(AF_UNIX, SOCK_STREAM, 0)), file_name("socket")));
 	V_EQUAL(ENOENT, errno);
 	/* the name is free */
-	bound(SOCK_STREAM, in_dir("socket"));
+	bound(SOCK_STREAM, file_name("socket"));
 }
 
 SURVIVES(unix_sockets, a_name_given_by_the_kernel)
@@ -435,7 +396,7 @@ SURVIVES(unix_sockets, a_name_given_by_the_kernel)
 
 SURVIVES(unix_sockets, senders_of_dgrams)
 {
-	char buf[16], *a_name = strdup(in_dir("a")), *b_name = strdup(in_dir("b"));
+	char buf[16], *a_name = strdup(file_name("a")), *b_name = strdup(file_name("b"));
 	int a = bound(SOCK_DGRAM, a_name), b = bound(SOCK_DGRAM, b_name);
 	int c = connected(SOCK_DGRAM, a_name);
 	struct sockaddr_un addr;
@@ -467,7 +428,7 @@ SURVIVES(unix_sockets, senders_of_dgrams)
 /* As with a system logger that was started again. */
 SURVIVES(unix_sockets, a_dgram_peer_that_is_gone)
 {
-	char *name = strdup(in_dir("log"));
+	char *name = strdup(file_name("log"));
 	int log = bound(SOCK_DGRAM, name), c = connected(SOCK_DGRAM, name);
 
 	close(log);
@@ -482,7 +443,7 @@ SURVIVES(unix_sockets, a_dgram_peer_that_is_gone)
 
 SURVIVES(unix_sockets, connections_that_wait)
 {
-	char *name = strdup(in_dir("socket"));
+	char *name = strdup(file_name("socket"));
 	int l = bound(SOCK_STREAM, name), c[3], a[3], i;
 
 	V_SYS(listen(l, 3));
@@ -510,7 +471,7 @@ SURVIVES(unix_sockets, connections_that_wait)
 
 SURVIVES(unix_sockets, a_full_backlog)
 {
-	char *name = strdup(in_dir("socket"));
+	char *name = strdup(file_name("socket"));
 	int l = bound(SOCK_SEQPACKET, name), c;
 
 	V_SYS(listen(l, 0));
@@ -573,7 +534,7 @@ SURVIVES(unix_sockets, descriptors_in_messages)
 
 	V_SYS(socketpair(AF_UNIX, SOCK_STREAM, 0, s));
 	V_SYS(pipe(p));
-	file = V_SYS(open(in_dir("file"), O_RDWR | O_CREAT, 0644));
+	file = V_SYS(open(file_name("file"), O_RDWR | O_CREAT, 0644));
 	V_EQUAL(10, write(file, "0123456789", 10));
 	V_EQUAL(4, lseek(file, 4, SEEK_SET));
 	V_EQUAL(4, write(p[1], "pipe", 4));
@@ -601,7 +562,7 @@ SURVIVES(unix_sockets, descriptors_in_messages)
 
 SURVIVES(unix_sockets, descriptors_in_dgrams_and_waiting_connections)
 {
-	char *name = strdup(in_dir("socket"));
+	char *name = strdup(file_name("socket"));
 	int l = bound(SOCK_SEQPACKET, name), c, a, d[2], fd;
 
 	V_SYS(listen(l, 3));
@@ -883,20 +844,11 @@ SURVIVES(unix_sockets, options)
 
 /* ---- blocking ---- */
 
-/* Ready when the main thread sleeps in system call @nr. */
-static int main_reaches(int nr)
-{
-	vpage->asleep_tid = getpid();
-	vpage->asleep_in = nr;
-	__sync_synchronize();
-	return ++vpage->ready;
-}
-
 static int waiting[2];
 
 static void *late_sender(void *arg)
 {
-	victim_await(main_reaches(__NR_recvfrom));
+	victim_await(victim_reach_thread(getpid(), __NR_recvfrom));
 	put(waiting[1], "at last");
 	return NULL;
 }
@@ -914,7 +866,7 @@ static void receive_late(int type)
 
 static void *late_client(void *arg)
 {
-	victim_await(main_reaches(__NR_accept));
+	victim_await(victim_reach_thread(getpid(), __NR_accept));
 	connected(SOCK_STREAM, arg);
 	return NULL;
 }
@@ -931,7 +883,7 @@ SURVIVES(unix_sockets, a_receive_of_packets_that_waits)
 
 SURVIVES(unix_sockets, an_accept_that_waits)
 {
-	char *name = strdup(in_dir("socket"));
+	char *name = strdup(file_name("socket"));
 	int l = bound(SOCK_STREAM, name);
 	pthread_t thread;
 
@@ -963,28 +915,11 @@ FIXTURE_TEARDOWN(border)
 	victim_cleanup(&self->v);
 }
 
-static void move_0_to_5(void)
-{
-	V_EQUAL(5, dup2(0, 5));
-	close(0);
-	V_EQUAL(0, open("/dev/null", O_RDONLY));
-}
-
 VICTIM(holds_an_end)
 {
-	move_0_to_5();
+	move_stdin(5);
 	victim_ready();
 	victim_ready();
-}
-
-static bool refuses(struct victim *v, const char *fd, const char *words)
-{
-	bool good = victim_try_checkpoint(v, 0) == -EOPNOTSUPP &&
-		    strstr(v->log, fd) && strstr(v->log, words);
-
-	if (!good)
-		show_log(v->log);
-	return good;
 }
 
 TEST_F(border, a_peer_outside)
@@ -1012,7 +947,7 @@ TEST_F(border, a_socket_that_is_shared)
 
 VICTIM(listens_for_outsiders)
 {
-	int l = bound(SOCK_STREAM, in_dir("socket"));
+	int l = bound(SOCK_STREAM, file_name("socket"));
 
 	V_SYS(listen(l, 5));
 	V_EQUAL(7, dup2(l, 7));
@@ -1078,7 +1013,6 @@ TEST_F(border, a_path_that_is_missing)
 	ASSERT_EQ(0, unlink(path));
 
 	/* not if the restart fails for something else */
-	crc_init();
 	ASSERT_EQ(0, load_image(&img, self->v.image));
 	img.data[img.off[img.nr - 1] - 1] ^= 1;
 	EXPECT_EQ(-EBADMSG, try_image(&self->v, &img, 0));
@@ -1121,40 +1055,19 @@ TEST_F(border, a_descriptor_in_a_message_that_cannot_be_saved)
 
 /* ---- images that lie ---- */
 
-FIXTURE(lies)
-{
-	struct victim v;
-	struct image good;
-};
-
 VICTIM(has_all)
 {
-	int l = bound(SOCK_STREAM, in_dir("socket")), s[2], file;
+	int l = bound(SOCK_STREAM, file_name("socket")), s[2], file;
 
 	V_SYS(socketpair(AF_UNIX, SOCK_STREAM, 0, s));
-	file = V_SYS(open(in_dir("file"), O_RDWR | O_CREAT, 0644));
+	file = V_SYS(open(file_name("file"), O_RDWR | O_CREAT, 0644));
 	send_fds(s[0], "message", &file, 1);
 	V_SYS(listen(l, 1));
-	connected(SOCK_STREAM, in_dir("socket"));
+	connected(SOCK_STREAM, file_name("socket"));
 	victim_ready();
 }
 
-FIXTURE_SETUP(lies)
-{
-	REQUIRE_REAL_CHECKPOINT();
-	crc_init();
-	victim_init(&self->v);
-	ASSERT_EQ(0, victim_start(&self->v, "has_all"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
-	ASSERT_EQ(0, load_image(&self->good, self->v.image));
-}
-
-FIXTURE_TEARDOWN(lies)
-{
-	free(self->good.data);
-	victim_cleanup(&self->v);
-}
+CKPT_IMAGE_FIXTURE(lies, has_all)
 
 /* The UNIX record of a listener, or of one that has messages, or waits. */
 static struct ckpt_unix *find_unix(struct image *img, int what)
@@ -1174,24 +1087,10 @@ static uint32_t find_objref(struct image *img, const void *payload)
 	return ((const struct ckpt_rec *)payload - 1)->objref;
 }
 
-/* Nothing but a refusal, or a good process, may come of it. */
-static bool no_harm(struct victim *v, struct image *img)
-{
-	long ret;
-
-	seal(img);
-	ret = try_image(v, img, 0);
-	if (ret > 0) {
-		end_restarted(v, ret);
-		return true;
-	}
-	return ret < 0 && (v->log[0] || ret == -ENOMEM);
-}
-
 #define LIE(promise, ...)						\
 	TEST_F(lies, promise)						\
 	{								\
-		struct image *img = &self->good;			\
+		struct image *img = &self->img;				\
 		struct ckpt_sock *s = find(img, CKPT_REC_SOCK, 0);	\
 		struct ckpt_unix *l = find_unix(img, 'l');		\
 		struct ckpt_unix *e = find_unix(img, 'e');		\
@@ -1200,8 +1099,7 @@ static bool no_harm(struct victim *v, struct image *img)
 									\
 		ASSERT_TRUE(s && l && e && r && m);			\
 		__VA_ARGS__;						\
-		seal(img);						\
-		EXPECT_EQ(-EBADMSG, try_image(&self->v, img, 0));	\
+		EXPECT_EQ(-EBADMSG, try_changed(&self->v, img, 0));	\
 		EXPECT_NE('\0', self->v.log[0]);			\
 	}
 
@@ -1238,36 +1136,13 @@ LIE(messages_to_a_listener, rec_at(img, find_rec(img, CKPT_REC_UNIX_MSG, 0))->ob
     find_objref(img, l))
 LIE(out_of_band_text, m->flags |= CKPT_UNIX_MSG_OOB)
 
-/* Any one word of the records of sockets is replaced by something else. */
 TEST_F(lies, every_field)
 {
 	static const uint32_t types[] = { CKPT_REC_SOCK, CKPT_REC_UNIX, CKPT_REC_UNIX_MSG };
-	static const uint32_t values[] = { 0, 1, 2, 5, 12, 0x7fffffff, 0xffffffff };
-	unsigned int seed = the_seed(), i, n = the_count(60);
-	struct image *img = &self->good;
 
-	srand(seed);
-	for (i = 0; i < n; i++) {
-		uint32_t type = types[rand() % 3], old, *word;
-		int nr, many = 0;
-
-		while (find_rec(img, type, many) >= 0)
-			many++;
-		ASSERT_LT(0, many);
-		nr = find_rec(img, type, rand() % many);
-		word = (uint32_t *)payload_at(img, nr) + rand() % (rec_at(img, nr)->length / 4);
-		old = *word;
-		*word = rand() % 2 ? values[rand() % 7] : (uint32_t)rand();
-		EXPECT_TRUE(no_harm(&self->v, img)) {
-			test_log("record %d, word %td: %#x for %#x", nr,
-				 word - (uint32_t *)payload_at(img, nr), *word, old);
-			show_log(self->v.log);
-		}
-		*word = old;
-	}
-	seal(img);
-	EXPECT_EQ(self->v.pid, try_image(&self->v, img, 0));
-	EXPECT_EQ(0, victim_finish(&self->v));
+	EXPECT_TRUE(any_word_does_no_harm(&self->v, &self->img, types, ARRAY_SIZE(types),
+					  the_count(60)));
+	EXPECT_EQ(0, finish_from(&self->v, &self->img));
 }
 
 CKPT_TEST_MAIN
