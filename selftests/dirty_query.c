@@ -612,7 +612,7 @@ VICTIM(has_a_query)
 	V_EQUAL(0, ckpt_dirty_begin(dirty));
 	victim_ready();
 	touch(area, 3);
-	memcpy(vpage->word, look_by(dirty, area, AREA, 0, 64, seen), sizeof(seen));
+	memcpy((void *)vpage->word, look_by(dirty, area, AREA, 0, 64, seen), sizeof(seen));
 	victim_ready();
 }
 
