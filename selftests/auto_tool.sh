@@ -4,10 +4,11 @@
 # The tool and checkpoints that the kernel takes by itself: ckpt kill, auto, status,
 # restart --latest; the example with hooks; the helper that ships images.
 
+. "$(dirname "$0")/tap_result"
 dir=$(mktemp -d)
 pattern=$(cat /proc/sys/kernel/checkpoint_pattern) || exit 4
 pause=$(cat /proc/sys/kernel/checkpoint_pause_ms)
-nr=0 failed=0 pid=
+pid=
 
 cleanup()
 {
@@ -20,19 +21,6 @@ trap cleanup EXIT
 cd "$dir" || exit 1
 chmod 755 .
 echo 0 > /proc/sys/kernel/checkpoint_pause_ms
-
-# result STATUS PROMISE
-result()
-{
-	nr=$((nr + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $nr $2"
-	else
-		echo "not ok $nr $2 # status $1"
-		sed 's/^/# /' log
-		failed=1
-	fi
-}
 
 # A job that counts in a file
 start()

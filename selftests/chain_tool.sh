@@ -5,23 +5,10 @@
 # on from the chain, and again from one image merged from it, to the result of an
 # undisturbed run.
 
+. "$(dirname "$0")/tap_result"
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
-nr=0 failed=0
-
-# result STATUS PROMISE
-result()
-{
-	nr=$((nr + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $nr $2"
-	else
-		echo "not ok $nr $2"
-		sed 's/^/# /' log
-		failed=1
-	fi
-}
 
 cat > job.py << 'EOF'
 import hashlib, time

@@ -10,23 +10,10 @@ mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE).madvise(200)' 2> /dev/null; then
 	exit 4
 fi
 
+. "$(dirname "$0")/tap_result"
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
-nr=0 failed=0
-
-# result STATUS PROMISE
-result()
-{
-	nr=$((nr + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $nr $2"
-	else
-		echo "not ok $nr $2"
-		sed 's/^/# /' log
-		failed=1
-	fi
-}
 
 await()
 {

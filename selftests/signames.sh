@@ -5,21 +5,8 @@
 # have to be those of liblinuxcr/signames. Where the kernel has no such signal,
 # which is also how it looks to who cannot see its sysctl, they refuse the name.
 
+. "$(dirname "$0")/tap_result"
 sysctl=/proc/sys/kernel
-nr=0 failed=0
-
-# result STATUS PROMISE
-result()
-{
-	nr=$((nr + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $nr $2"
-	else
-		echo "not ok $nr $2"
-		sed 's/^/# /' log
-		failed=1
-	fi
-}
 
 if [ -e $sysctl/checkpoint_pattern ]; then
 	here=1
