@@ -424,9 +424,7 @@ TEST_F(aio_one, the_limit_of_the_system_holds)
 	if (geteuid())
 		SKIP(return, "only root sets fs.aio-max-nr");
 	ASSERT_LT(0, read_text("/proc/sys/fs/aio-max-nr", limit, sizeof(limit)));
-	ASSERT_EQ(0, victim_start(&self->v, "has_events"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "has_events"));
 	EXPECT_TRUE(WAIT_FOR(!aio_nr()));
 	ASSERT_EQ(0, write_text("/proc/sys/fs/aio-max-nr", "99"));
 	EXPECT_EQ(-EAGAIN, victim_try_restart(&self->v, 0));

@@ -402,8 +402,7 @@ TEST_F(attributes, a_mapped_file_that_was_replaced_since_is_refused_by_name)
 	snprintf(path, sizeof(path), "%s/library", self->v.dir);
 	snprintf(new, sizeof(new), "%s/library.new", self->v.dir);
 	ASSERT_EQ(0, write_text(new, "version 2"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_save(&self->v));
 	ASSERT_EQ(0, rename(new, path));
 	EXPECT_EQ(-ESTALE, victim_try_restart(&self->v, 0));
 	EXPECT_NE(NULL, strstr(self->v.log, "library"));

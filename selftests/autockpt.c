@@ -27,10 +27,7 @@ FIXTURE_SETUP(autockpt)
 {
 	REQUIRE_REAL_CHECKPOINT();
 	ASSERT_TRUE(have_sigckpt());
-	sysctls_save(&self->sysctls);
-	victim_init(&self->v);
-	ASSERT_EQ(0, set_pattern("%s/%%p.ckpt", self->v.dir));
-	ASSERT_EQ(0, write_text(SYSCTL_DIR "checkpoint_pause_ms", "0"));
+	ASSERT_EQ(0, auto_prepare(&self->v, &self->sysctls));
 }
 
 FIXTURE_TEARDOWN(autockpt)
@@ -88,12 +85,12 @@ static bool unharmed(struct victim *v, const char *image)
 		test_log("the process has ended with status %#x", v->status);
 		return false;
 	}
-	if (victim_go(v) || victim_wait(v) != VICTIM_IS_READY)
+	if (victim_next(v))
 		return false;
 	if (restart_from(v, image))
 		return false;
 	v->turn = 1;
-	return !victim_go(v) && victim_wait(v) == VICTIM_IS_READY && !victim_finish(v);
+	return !victim_next(v) && !victim_finish(v);
 }
 
 /* ---- patterns ---- */

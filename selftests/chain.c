@@ -1847,7 +1847,7 @@ static long oracle(struct victim *v, struct chain *c, unsigned int seed, int rou
 		return -1;
 	victim_set_word(v, W_SEED, seed);
 	for (i = 0; i < rounds; i++) {
-		if (victim_go(v) || victim_wait(v) != VICTIM_IS_READY)
+		if (victim_next(v))
 			return -1;
 		/* pages change their places, or lose them */
 		if (i % 16 == 15)

@@ -64,6 +64,15 @@ set_pattern(const char *fmt, ...)
 	return write_text(SYSCTL_DIR "checkpoint_pattern", pattern);
 }
 
+/* The images of a new victim are to be in its directory, as PID.ckpt, without pauses. */
+static inline int auto_prepare(struct victim *v, struct ckpt_sysctls *before)
+{
+	sysctls_save(before);
+	victim_init(v);
+	return set_pattern("%s/%%p.ckpt", v->dir) ?:
+	       write_text(SYSCTL_DIR "checkpoint_pause_ms", "0");
+}
+
 /* One number of /proc/PID/checkpoint, -1 if it is not there. */
 static inline long auto_value(pid_t pid, const char *field)
 {

@@ -9,22 +9,10 @@
 
 #include "ckpt_image.h"
 
-/* Take the image of a victim that is ready, and its life. */
-static inline int victim_take_image(struct victim *v, struct image *img)
-{
-	if (victim_checkpoint(v, 0))
-		return -1;
-	if (victim_kill(v)) {
-		test_log("victim %d was dead after the checkpoint, status %#x", v->pid, v->status);
-		return -1;
-	}
-	return load_image(img, v->image);
-}
-
 /* The image of victim @name, that is dead when this returns. */
 static inline int victim_image(struct victim *v, const char *name, struct image *img)
 {
-	return victim_start(v, name) ? -1 : victim_take_image(v, img);
+	return victim_start_and_save(v, name) ? -1 : load_image(img, v->image);
 }
 
 /* For tests of what becomes of changes of one image. */

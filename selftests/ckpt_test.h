@@ -788,6 +788,25 @@ static inline long victim_restart(struct victim *v)
 	return ret < 0 ? ret : -ECHILD;
 }
 
+/* Checkpoint it, and end it: all there is of it then is the image. */
+static inline long victim_save(struct victim *v)
+{
+	long err = victim_checkpoint(v, 0);
+
+	if (err)
+		return err;
+	if (victim_kill(v)) {
+		test_log("victim %d was dead after the checkpoint, status %#x", v->pid, v->status);
+		return -ESRCH;
+	}
+	return 0;
+}
+
+static inline long victim_start_and_save(struct victim *v, const char *name)
+{
+	return victim_start(v, name) ? -1 : victim_save(v);
+}
+
 /* The error of a restart whose caller lacks a capability; 0 if there is none. */
 static inline long restart_without(struct victim *v, int capability)
 {
@@ -827,13 +846,9 @@ static inline long victim_cycle(struct victim *v, int restart)
 	if (dry_run())
 		return 0;
 	victim_read(v, PAGE_FIELD(pause_ms), &pause_ms, sizeof(pause_ms));
-	err = victim_checkpoint(v, 0);
+	err = restart ? victim_save(v) : victim_checkpoint(v, 0);
 	if (err || !restart)
 		return err;
-	if (victim_kill(v)) {
-		test_log("victim %d was dead after the checkpoint, status %#x", v->pid, v->status);
-		return -ESRCH;
-	}
 	sleep_ms(pause_ms);
 	return victim_restart(v);
 }
@@ -842,6 +857,12 @@ static inline long victim_cycle(struct victim *v, int restart)
 static inline int victim_go(struct victim *v)
 {
 	return victim_write(v, PAGE_FIELD(go), &v->turn, sizeof(v->turn));
+}
+
+/* The same, and wait until it is ready again. */
+static inline int victim_next(struct victim *v)
+{
+	return victim_go(v) || victim_wait(v) != VICTIM_IS_READY ? -1 : 0;
 }
 
 /* It has to end by itself, contented. */

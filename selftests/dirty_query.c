@@ -376,9 +376,7 @@ VICTIM(writer)
 
 static int writer_touch(struct victim *v, int page)
 {
-	if (victim_set_word(v, W_PAGE, page) || victim_go(v))
-		return -1;
-	return victim_wait(v) == VICTIM_IS_READY ? 0 : -1;
+	return victim_set_word(v, W_PAGE, page) ? -1 : victim_next(v);
 }
 
 TEST_F(dirty, another_process_can_be_asked_about)
@@ -621,8 +619,7 @@ static const char *seen_by_itself(struct victim *v, bool restart)
 	static long word[3];
 	int i;
 
-	if (victim_start(v, "has_a_query") || victim_cycle(v, restart) || victim_go(v) ||
-	    victim_wait(v) != VICTIM_IS_READY)
+	if (victim_start(v, "has_a_query") || victim_cycle(v, restart) || victim_next(v))
 		return "failed";
 	for (i = 0; i < 3; i++)
 		word[i] = victim_word(v, i);

@@ -583,9 +583,7 @@ TEST_F(epoll, a_stdin_that_cannot_be_watched_is_refused_at_the_restart)
 	REQUIRE_RESTART();
 	ASSERT_EQ(0, pipe2(pipe_fd, O_CLOEXEC));
 	self->v.stdio[0] = pipe_fd[0];
-	ASSERT_EQ(0, victim_start(&self->v, "watches_stdin"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "watches_stdin"));
 
 	int saved = dup(0), null = open("/dev/null", O_RDONLY);
 

@@ -447,13 +447,6 @@ VICTIM(writes)
 	}
 }
 
-static int writes_next(struct victim *v)
-{
-	if (victim_go(v))
-		return -1;
-	return victim_wait(v) == VICTIM_IS_READY ? 0 : -1;
-}
-
 static int writes_finish(struct victim *v)
 {
 	victim_set_word(v, W_STOP, 1);
@@ -482,7 +475,7 @@ TEST_F(excluded, increments_do_not_have_it)
 	ASSERT_EQ(0, victim_start_with(v, "writes", "0"));
 	for (i = 0; i < 4; i++) {
 		if (i)
-			ASSERT_EQ(0, writes_next(v));
+			ASSERT_EQ(0, victim_next(v));
 		if (i == 3)
 			victim_set_word(v, W_LOST, 1);
 		ASSERT_EQ(0, chain_step(v, c));
@@ -505,7 +498,7 @@ TEST_F(excluded, what_a_parent_has_of_it_does_not_come_back)
 	ASSERT_EQ(0, victim_start_with(v, "writes", "2"));
 	for (i = 0; i < 4; i++) {
 		if (i)
-			ASSERT_EQ(0, writes_next(v));
+			ASSERT_EQ(0, victim_next(v));
 		if (i == 3)
 			victim_set_word(v, W_LOST, 1);
 		ASSERT_EQ(0, chain_step(v, c));
@@ -528,10 +521,10 @@ TEST_F(excluded, when_it_is_included_again_a_full_image_is_needed)
 	REQUIRE_EXCLUSION();
 	ASSERT_EQ(0, victim_start_with(v, "writes", "0"));
 	ASSERT_EQ(0, chain_step(v, c));
-	ASSERT_EQ(0, writes_next(v));
+	ASSERT_EQ(0, victim_next(v));
 	ASSERT_EQ(0, chain_step(v, c));
 	victim_set_word(v, W_INCLUDE, 1);
-	ASSERT_EQ(0, writes_next(v));
+	ASSERT_EQ(0, victim_next(v));
 	EXPECT_EQ(-ESTALE, chain_try_image(v, c, 0));
 	EXPECT_NE('\0', v->log[0]);
 	args = checkpoint_args(v, CHECKPOINT_CHECK | CHECKPOINT_INCREMENTAL);
@@ -539,7 +532,7 @@ TEST_F(excluded, when_it_is_included_again_a_full_image_is_needed)
 	memcpy(args.parent_uuid, c->uuid, CKPT_UUID_SIZE);
 	EXPECT_EQ(-ESTALE, sys_checkpoint(v->pid, &args, sizeof(args)));
 	/* and goes on to be */
-	ASSERT_EQ(0, writes_next(v));
+	ASSERT_EQ(0, victim_next(v));
 	EXPECT_EQ(-ESTALE, chain_try_image(v, c, 0));
 
 	chain_begin(c);
@@ -548,7 +541,7 @@ TEST_F(excluded, when_it_is_included_again_a_full_image_is_needed)
 		EXPECT_EQ(WORK_PAGES / 2, has(v, c, 0));
 		EXPECT_EQ(WORK_PAGES / 2, has(v, c, 1));
 		if (i < 2)
-			ASSERT_EQ(0, writes_next(v));
+			ASSERT_EQ(0, victim_next(v));
 	}
 	ASSERT_EQ(0, victim_kill(v));
 	ASSERT_EQ(0, chain_restart(v, c));
@@ -585,7 +578,7 @@ TEST_F(excluded, memory_that_was_not_excluded_may_be_included)
 	REQUIRE_EXCLUSION();
 	ASSERT_EQ(0, victim_start(v, "includes_too_much"));
 	ASSERT_EQ(0, chain_step(v, c));
-	ASSERT_EQ(0, writes_next(v));
+	ASSERT_EQ(0, victim_next(v));
 	victim_set_word(v, W_LOST, 1);
 	ASSERT_EQ(0, chain_step(v, c));
 	ASSERT_EQ(2, c->nr);

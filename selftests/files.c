@@ -604,14 +604,12 @@ TEST_F(files, a_log_is_rolled_back_to_the_checkpoint)
 	REQUIRE_REAL_CHECKPOINT();
 	ASSERT_EQ(0, victim_start(&self->v, "log_writer"));
 	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	if (variant->restart) {
 		ASSERT_EQ(0, victim_kill(&self->v));
 		ASSERT_EQ(0, victim_restart(&self->v));
 		self->v.turn = 1;
-		ASSERT_EQ(0, victim_go(&self->v));
-		ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+		ASSERT_EQ(0, victim_next(&self->v));
 	}
 	snprintf(path, sizeof(path), "%s/log", self->v.dir);
 	ASSERT_LT(0, read_text(path, text, sizeof(text)));
@@ -637,8 +635,7 @@ TEST_F(files, a_log_that_others_write_to_is_left_alone)
 		ASSERT_EQ(0, victim_restart(&self->v));
 		EXPECT_NE(NULL, strstr(self->v.log, path));
 	}
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	ASSERT_LT(0, read_text(path, text, sizeof(text)));
 	EXPECT_STREQ("before\nother\nafter\n", text);
 	ASSERT_EQ(0, victim_finish(&self->v));
@@ -691,7 +688,7 @@ VICTIM(log_and_data)
 static int start_and_kill(struct victim *v, const char *name, char *path, size_t size)
 {
 	snprintf(path, size, "%s/data", v->dir);
-	return victim_start(v, name) || victim_checkpoint(v, 0) || victim_kill(v);
+	return victim_start_and_save(v, name);
 }
 
 /* Failed, said which file, and nothing came into being. */
@@ -752,9 +749,7 @@ TEST_F(changed, a_failed_restart_does_not_cut_a_log_back)
 {
 	char log[128], text[64];
 
-	ASSERT_EQ(0, victim_start(&self->v, "log_and_data"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "log_and_data"));
 	snprintf(log, sizeof(log), "%s/log", self->v.dir);
 	snprintf(self->path, sizeof(self->path), "%s/data", self->v.dir);
 	ASSERT_EQ(0, write_text(log, "before and after"));
@@ -924,9 +919,7 @@ TEST_F(handed, a_pipe_on_stdout_is_taken_from_the_caller)
 	int saved = dup(1);
 
 	self->v.stdio[1] = self->old[1];
-	ASSERT_EQ(0, victim_start(&self->v, "talker"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "talker"));
 	ASSERT_EQ(1, dup2(self->new[1], 1));
 	long err = victim_restart(&self->v);
 
@@ -942,9 +935,7 @@ TEST_F(handed, a_pipe_on_stdout_is_replaced_by_a_named_descriptor)
 	struct restart_fd fds[] = { { .image_fd = 1, .caller_fd = self->new[1] } };
 
 	self->v.stdio[1] = self->old[1];
-	ASSERT_EQ(0, victim_start(&self->v, "talker"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "talker"));
 	ASSERT_EQ(self->v.pid, restart_with(&self->v, fds, 1))
 		show_log(self->v.log);
 	ASSERT_EQ(0, victim_finish(&self->v));
@@ -955,9 +946,7 @@ TEST_F(handed, dev_null_on_stdout_can_be_replaced)
 {
 	struct restart_fd fds[] = { { .image_fd = 1, .caller_fd = self->new[1] } };
 
-	ASSERT_EQ(0, victim_start(&self->v, "talker"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "talker"));
 	ASSERT_EQ(self->v.pid, restart_with(&self->v, fds, 1))
 		show_log(self->v.log);
 	ASSERT_EQ(0, victim_finish(&self->v));
@@ -982,9 +971,7 @@ TEST_F(handed, a_terminal_is_replaced_by_a_terminal)
 		self->v.stdio[i] = slave[0];
 		fds[i] = (struct restart_fd) { .image_fd = i, .caller_fd = slave[1] };
 	}
-	ASSERT_EQ(0, victim_start(&self->v, "talker"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "talker"));
 	ASSERT_EQ(self->v.pid, restart_with(&self->v, fds, 3))
 		show_log(self->v.log);
 	ASSERT_EQ(0, victim_finish(&self->v));
@@ -1011,9 +998,7 @@ TEST_F(handed, a_descriptor_in_the_wrong_mode_is_ebadf)
 	struct restart_fd fds[] = { { .image_fd = 1, .caller_fd = self->new[0] } };
 
 	self->v.stdio[1] = self->old[1];
-	ASSERT_EQ(0, victim_start(&self->v, "talker"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "talker"));
 	EXPECT_EQ(-EBADF, restart_with(&self->v, fds, 1));
 	EXPECT_EQ(-1, kill(self->v.pid, 0));
 }
@@ -1023,9 +1008,7 @@ TEST_F(handed, a_descriptor_that_is_not_open_is_ebadf)
 	struct restart_fd fds[] = { { .image_fd = 1, .caller_fd = 999 } };
 
 	self->v.stdio[1] = self->old[1];
-	ASSERT_EQ(0, victim_start(&self->v, "talker"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "talker"));
 	EXPECT_EQ(-EBADF, restart_with(&self->v, fds, 1));
 	EXPECT_EQ(-1, kill(self->v.pid, 0));
 }
@@ -1143,9 +1126,7 @@ TEST_F(handed, a_descriptor_named_twice_is_einval)
 	};
 
 	self->v.stdio[1] = self->old[1];
-	ASSERT_EQ(0, victim_start(&self->v, "talker"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "talker"));
 	EXPECT_EQ(-EINVAL, restart_with(&self->v, fds, 2));
 }
 
@@ -1153,9 +1134,7 @@ TEST_F(handed, a_descriptor_the_image_does_not_ask_for_is_einval)
 {
 	struct restart_fd fds[] = { { .image_fd = 77, .caller_fd = self->new[1] } };
 
-	ASSERT_EQ(0, victim_start(&self->v, "talker"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "talker"));
 	EXPECT_EQ(-EINVAL, restart_with(&self->v, fds, 1));
 	EXPECT_EQ(-1, kill(self->v.pid, 0));
 }

@@ -250,9 +250,7 @@ TEST_F(no_handler, restart_fails_if_another_device_is_at_the_path)
 	struct victim *v = &self->v;
 
 	ASSERT_EQ(0, load(""));
-	ASSERT_EQ(0, victim_start(v, "has_a_slate"));
-	ASSERT_EQ(0, victim_checkpoint(v, 0));
-	ASSERT_EQ(0, victim_kill(v));
+	ASSERT_EQ(0, victim_start_and_save(v, "has_a_slate"));
 	ASSERT_EQ(0, rename(SLATE, SLATE ".moved"));
 	EXPECT_EQ(-ENOENT, victim_try_restart(v, 0));
 	ASSERT_EQ(0, mknod(SLATE, S_IFCHR | 0666, (5 << 8) | 1));

@@ -333,9 +333,7 @@ TEST_F(hugetlb_one, a_restart_says_how_many_pages_are_missing)
 {
 	struct victim *v = &self->v;
 
-	ASSERT_EQ(0, victim_start(v, "has_huge_pages"));
-	ASSERT_EQ(0, victim_checkpoint(v, 0));
-	ASSERT_EQ(0, victim_kill(v));
+	ASSERT_EQ(0, victim_start_and_save(v, "has_huge_pages"));
 	ASSERT_TRUE(WAIT_FOR(want_pages(5)));
 	EXPECT_EQ(-ENOMEM, victim_try_restart(v, 0));
 	EXPECT_NE(NULL, strstr(v->log, "3 huge pages of 2048 kB are needed here and 2 are free"));
@@ -392,8 +390,7 @@ TEST_F(hugetlb_one, increments_have_them)
 		ASSERT_EQ(0, victim_start(v, "writes_to_huge_pages"));
 		for (i = 0; i < 4; i++) {
 			ASSERT_EQ(0, chain_image(v, &c, 0));
-			ASSERT_EQ(0, victim_go(v));
-			ASSERT_EQ(VICTIM_IS_READY, victim_wait(v));
+			ASSERT_EQ(0, victim_next(v));
 		}
 		ASSERT_EQ(0, chain_image(v, &c, 0));
 		ASSERT_EQ(0, victim_kill(v));

@@ -369,8 +369,7 @@ TEST_F(image, a_mixture_of_two_images_is_refused)
 	size_t len;
 
 	ASSERT_EQ(0, victim_restart(&self->v));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_save(&self->v));
 	ASSERT_EQ(0, load_image(&other, self->v.image));
 	len = img->off[find_rec(img, CKPT_REC_PAGES, 0)];
 	if (len > other.len)

@@ -49,13 +49,6 @@ static int worker_start(struct victim *v)
 	return victim_start(v, "worker");
 }
 
-static int worker_next(struct victim *v)
-{
-	if (victim_go(v))
-		return -1;
-	return victim_wait(v) == VICTIM_IS_READY ? 0 : -1;
-}
-
 static int worker_finish(struct victim *v)
 {
 	victim_set_word(v, W_STOP, 1);
@@ -66,7 +59,7 @@ static int worker_finish(struct victim *v)
 static int worker_chain(struct victim *v, struct chain *c, int nr)
 {
 	while (c->nr < nr)
-		if (chain_step(v, c) || worker_next(v))
+		if (chain_step(v, c) || victim_next(v))
 			return -1;
 	return 0;
 }
@@ -223,7 +216,7 @@ TEST_F(increment, after_a_checkpoint_that_failed_nothing_is_lost)
 	ASSERT_EQ(0, worker_chain(v, c, 2));
 	for (i = 0; i < tries; i++) {
 		ASSERT_EQ(0, chain_step(v, c));
-		ASSERT_EQ(0, worker_next(v));
+		ASSERT_EQ(0, victim_next(v));
 		/* the end of the last image is the trailer */
 		len = v->stats.bytes * i / tries;
 		if (i == tries - 1)
@@ -244,7 +237,7 @@ TEST_F(increment, after_a_checkpoint_that_failed_nothing_is_lost)
 			ASSERT_EQ(0, chain_follow(c));
 			ASSERT_EQ(0, chain_step(v, c));
 		}
-		ASSERT_EQ(0, worker_next(v));
+		ASSERT_EQ(0, victim_next(v));
 		ASSERT_EQ(0, worker_chain(v, c, c->nr + 2));
 	}
 	/* at the latest when pages had been looked at */
@@ -262,7 +255,7 @@ TEST_F(increment, after_a_failed_write_of_pages_a_full_image_is_needed)
 	ASSERT_EQ(0, worker_start(v));
 	ASSERT_EQ(0, worker_chain(v, c, 2));
 	ASSERT_EQ(0, chain_step(v, c));
-	ASSERT_EQ(0, worker_next(v));
+	ASSERT_EQ(0, victim_next(v));
 	fd = small_file(v->stats.bytes - 64);
 	ASSERT_GT(0, try_chain_image(v, fd, c->tracker, c->uuid, 0));
 	close(fd);
@@ -296,7 +289,7 @@ TEST_F(increment, full_devices_and_broken_pipes_do_no_harm)
 		EXPECT_EQ(i ? -EPIPE : -EINVAL,
 			  try_chain_image(v, fd[1], c->tracker, c->uuid, 0));
 		close(fd[1]);
-		ASSERT_EQ(0, worker_next(v));
+		ASSERT_EQ(0, victim_next(v));
 		err = chain_try_image(v, c, 0);
 		if (err) {
 			ASSERT_EQ(-ESTALE, err);
@@ -304,12 +297,12 @@ TEST_F(increment, full_devices_and_broken_pipes_do_no_harm)
 		} else {
 			ASSERT_EQ(0, chain_follow(c));
 		}
-		ASSERT_EQ(0, worker_next(v));
+		ASSERT_EQ(0, victim_next(v));
 		ASSERT_EQ(0, worker_chain(v, c, c->nr + 2));
 	}
 	ASSERT_EQ(0, victim_kill(v));
 	ASSERT_EQ(0, chain_restart(v, c));
-	ASSERT_EQ(0, worker_next(v));
+	ASSERT_EQ(0, victim_next(v));
 	ASSERT_EQ(0, worker_finish(v));
 }
 
@@ -444,7 +437,7 @@ TEST_F(increment, another_program_that_takes_the_tracker_meanwhile_is_noticed)
 			chain_begin(c);
 		}
 	}
-	ASSERT_EQ(0, worker_next(v));
+	ASSERT_EQ(0, victim_next(v));
 	ASSERT_EQ(0, worker_chain(v, c, c->nr + 2));
 	ASSERT_EQ(0, worker_finish(v));
 }
@@ -471,9 +464,9 @@ TEST_F(increment, what_others_write_meanwhile_is_in_the_next_image)
 		ASSERT_EQ(0, end_image(c, pid, from, file));
 		ASSERT_EQ(0, chain_follow(c));
 		kill(v->pid, SIGCONT);
-		ASSERT_EQ(0, worker_next(v));
+		ASSERT_EQ(0, victim_next(v));
 		ASSERT_EQ(0, chain_step(v, c));
-		ASSERT_EQ(0, worker_next(v));
+		ASSERT_EQ(0, victim_next(v));
 	}
 	ASSERT_EQ(0, worker_finish(v));
 }
@@ -541,8 +534,7 @@ TEST_F(increment, a_child_needs_a_full_image)
 	ASSERT_EQ(0, victim_start(v, "forks"));
 	ASSERT_EQ(0, chain_step(v, c));
 	ASSERT_EQ(0, chain_step(v, c));
-	ASSERT_EQ(0, victim_go(v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(v));
+	ASSERT_EQ(0, victim_next(v));
 
 	child = *v;
 	child.pid = victim_word(v, W_PID);
@@ -554,8 +546,7 @@ TEST_F(increment, a_child_needs_a_full_image)
 	chain_cleanup(&of_child);
 	kill(child.pid, SIGKILL);
 
-	ASSERT_EQ(0, victim_go(v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(v));
+	ASSERT_EQ(0, victim_next(v));
 	ASSERT_EQ(0, chain_step(v, c));
 	ASSERT_EQ(0, victim_kill(v));
 	ASSERT_EQ(0, chain_restart(v, c));
@@ -671,7 +662,7 @@ TEST_F(increment, increments_can_be_written_to_and_read_from_pipes)
 		image_uuid(file, c->uuid);
 		c->fd[c->nr++] = file;
 		ASSERT_EQ(0, chain_follow(c));
-		ASSERT_EQ(0, worker_next(v));
+		ASSERT_EQ(0, victim_next(v));
 	}
 	ASSERT_EQ(0, victim_kill(v));
 

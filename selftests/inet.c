@@ -1524,9 +1524,7 @@ TEST_F(inet_restart, an_address_that_is_taken)
 {
 	int s;
 
-	ASSERT_EQ(0, victim_start(&self->v, "has_an_address"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "has_an_address"));
 	s = bound(SOCK_DGRAM, "127.0.0.1", 4770);
 	EXPECT_EQ(-EADDRINUSE, victim_try_restart(&self->v, 0));
 	EXPECT_NE(NULL, strstr(self->v.log, "127.0.0.1:4770"));
@@ -1545,9 +1543,7 @@ VICTIM(has_a_low_port)
 
 TEST_F(inet_restart, a_port_needs_the_right_to_have_it)
 {
-	ASSERT_EQ(0, victim_start(&self->v, "has_a_low_port"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "has_a_low_port"));
 	EXPECT_EQ(-EACCES, restart_without(&self->v, CAP_NET_BIND_SERVICE));
 	ASSERT_EQ(0, victim_restart(&self->v));
 	EXPECT_EQ(0, victim_finish(&self->v));
@@ -1562,9 +1558,7 @@ VICTIM(has_a_raw_socket)
 
 TEST_F(inet_restart, a_raw_socket_needs_the_right_to_have_it)
 {
-	ASSERT_EQ(0, victim_start(&self->v, "has_a_raw_socket"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "has_a_raw_socket"));
 	EXPECT_EQ(-EPERM, restart_without(&self->v, CAP_NET_RAW));
 	ASSERT_EQ(0, victim_restart(&self->v));
 	EXPECT_EQ(0, victim_finish(&self->v));

@@ -329,9 +329,7 @@ TEST_F(inotify, a_file_that_is_cut_back_is_no_event)
 	char path[PATH_MAX];
 
 	REQUIRE_RESTART();
-	ASSERT_EQ(0, victim_start(&self->v, "watches_a_file_that_grows"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "watches_a_file_that_grows"));
 	snprintf(path, sizeof(path), "%s/file", self->v.dir);
 	ASSERT_EQ(0, write_text(path, "much later"));
 	ASSERT_EQ(0, victim_restart(&self->v));
@@ -456,9 +454,7 @@ TEST_F(inotify, another_file_under_the_name_is_refused_at_the_restart)
 	char path[PATH_MAX], other[PATH_MAX];
 
 	REQUIRE_RESTART();
-	ASSERT_EQ(0, victim_start(&self->v, "watches_a_file"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "watches_a_file"));
 	snprintf(path, sizeof(path), "%s/file", self->v.dir);
 	snprintf(other, sizeof(other), "%s/other", self->v.dir);
 	ASSERT_EQ(0, write_text(other, ""));

@@ -357,13 +357,11 @@ TEST_F(locks, a_leased_file_is_cut_back_without_breaking_the_lease)
 		SKIP(return, "about a restart");
 	ASSERT_EQ(0, victim_start(&self->v, "grows_under_a_lease"));
 	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	ASSERT_EQ(0, victim_kill(&self->v));
 	self->v.turn = 1;
 	ASSERT_EQ(0, victim_restart(&self->v));
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 }
 
 VICTIM(lease_being_broken)
@@ -443,9 +441,7 @@ FIXTURE_SETUP(stranger)
 	REQUIRE_REAL_CHECKPOINT();
 	victim_init(&self->v);
 	snprintf(self->path, sizeof(self->path), "%s/file", self->v.dir);
-	ASSERT_EQ(0, victim_start(&self->v, variant->name));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_start_and_save(&self->v, variant->name));
 }
 
 FIXTURE_TEARDOWN(stranger)

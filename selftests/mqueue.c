@@ -38,11 +38,9 @@ static long cycle(struct victim *v, int way)
 
 	if (dry_run())
 		return 0;
-	err = victim_checkpoint(v, 0);
+	err = way == CONTINUED ? victim_checkpoint(v, 0) : victim_save(v);
 	if (err || way == CONTINUED)
 		return err;
-	if (victim_kill(v))
-		return -ESRCH;
 	if (way == REBOOTED)
 		mq_unlink(NAME);
 	return victim_restart(v);
@@ -288,8 +286,7 @@ TEST_F(mqueue_object, open_elsewhere_is_refused)
 	EXPECT_NE(NULL, strstr(self->v.log, NAME));
 	mq_close(q);
 	ASSERT_EQ(0, victim_restart(&self->v));
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	EXPECT_EQ(0, victim_finish(&self->v));
 }
 
@@ -297,13 +294,11 @@ TEST_F(mqueue_object, is_set_back)
 {
 	ASSERT_EQ(0, victim_start(&self->v, "owner"));
 	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	ASSERT_EQ(0, victim_kill(&self->v));
 	ASSERT_EQ(0, victim_restart(&self->v));
 	self->v.turn = 1;
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	EXPECT_EQ(0, victim_finish(&self->v));
 }
 
@@ -313,9 +308,7 @@ TEST_F(mqueue_object, of_another_is_not_taken)
 	char buf[100];
 	mqd_t q;
 
-	ASSERT_EQ(0, victim_start(&self->v, "owner"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "owner"));
 	ASSERT_EQ(0, mq_unlink(NAME));
 	q = mq_open(NAME, O_CREAT | O_RDWR | O_NONBLOCK, 0600, &attr);
 	ASSERT_LE(0, q);

@@ -296,9 +296,7 @@ TEST_F(netlink_refused, a_port_id_that_is_taken)
 {
 	int s;
 
-	ASSERT_EQ(0, victim_start(&self->v, "has_a_port_id"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "has_a_port_id"));
 	s = made(NETLINK_USERSOCK);
 	ASSERT_EQ(0, try_bind(s, 4711, 0));
 	EXPECT_EQ(-EADDRINUSE, victim_try_restart(&self->v, 0));
@@ -318,9 +316,7 @@ VICTIM(listens_to_all)
 
 TEST_F(netlink_refused, an_option_needs_the_right_to_have_it)
 {
-	ASSERT_EQ(0, victim_start(&self->v, "listens_to_all"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "listens_to_all"));
 	EXPECT_EQ(-EPERM, restart_without(&self->v, CAP_NET_BROADCAST));
 	ASSERT_EQ(0, victim_restart(&self->v));
 	EXPECT_EQ(0, victim_finish(&self->v));

@@ -218,8 +218,7 @@ TEST_F(owners, an_owner_that_is_gone_is_named)
 	snprintf(arg, sizeof(arg), "%d", pid);
 	snprintf(says, sizeof(says), "group %d", pid);
 	ASSERT_EQ(0, victim_start_with(&self->v, "owned_by_another", arg));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_save(&self->v));
 	ASSERT_EQ(0, kill(pid, SIGKILL));
 	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
 	EXPECT_EQ(-ESRCH, victim_try_restart(&self->v, 0));

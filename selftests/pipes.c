@@ -561,8 +561,7 @@ TEST_F(border, another_process_has_the_other_end)
 	close(self->p[1]);
 	self->p[1] = -1;
 	EXPECT_TRUE(refuses(&self->v, "fd 5: pipe:[", "outside the checkpoint reads"));
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	EXPECT_EQ(1, read(self->p[0], &byte, 1));
 	/* once it is gone, nobody but the victim has the pipe */
 	close(self->p[0]);
@@ -634,8 +633,7 @@ TEST_F(border, a_fifo_that_another_process_has)
 	close(fd);
 	EXPECT_EQ(0, victim_restart(&self->v));
 
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	EXPECT_EQ(-EOPNOTSUPP, victim_try_checkpoint(&self->v, 0));
 	EXPECT_NE(NULL, strstr(self->v.log, "deleted"));
 }
@@ -666,9 +664,7 @@ TEST_F(border, a_fifo_that_is_missing)
 	char path[128];
 	struct stat st;
 
-	ASSERT_EQ(0, victim_start(&self->v, "has_a_fifo_of_its_own"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "has_a_fifo_of_its_own"));
 	snprintf(path, sizeof(path), "%s/fifo", self->v.dir);
 	ASSERT_EQ(0, unlink(path));
 

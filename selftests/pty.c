@@ -790,9 +790,7 @@ TEST_F(outside, a_terminal_on_stdin_still_comes_from_the_restarter)
 	char buf[8];
 
 	self->v.stdio[0] = self->slave;
-	ASSERT_EQ(0, victim_start(&self->v, "inherits_its_terminal"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "inherits_its_terminal"));
 	args = restart_args(&self->v, 0);
 	args.fds = (uintptr_t)&fd;
 	args.fds_nr = 1;
@@ -824,9 +822,7 @@ TEST_F(refused, a_number_that_is_taken)
 {
 	int other[64], n = 0, nr = -1;
 
-	ASSERT_EQ(0, victim_start(&self->v, "has_a_pty"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "has_a_pty"));
 	/* the lowest free ones */
 	while (n < 64 && nr != 0) {
 		other[n] = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);

@@ -570,8 +570,7 @@ TEST_F(refuse, memory_that_another_process_maps)
 	ASSERT_EQ(0, victim_start(&self->v, "maps_the_memory_of_another_process"));
 	ASSERT_EQ(0, victim_set_word(&self->v, 1, fd));
 	ASSERT_EQ(0, victim_set_word(&self->v, 2, getpid()));
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	ASSERT_EQ(0, expect_refused(&self->v, "common", words));
 }
 
@@ -647,8 +646,7 @@ TEST_F(refuse, tracer_of_another_process)
 	ASSERT_EQ(0, victim_start(&other, "fanotify"));
 	ASSERT_EQ(0, victim_start(&self->v, "tracer"));
 	ASSERT_EQ(0, victim_set_word(&self->v, 1, other.pid));
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	EXPECT_EQ(0, expect_refused(&self->v, "tracer", words));
 	EXPECT_EQ(0, victim_finish(&other));
 	victim_cleanup(&other);
@@ -872,8 +870,7 @@ TEST_F(refuse, a_process_can_be_checkpointed_once_the_reason_is_gone)
 	REQUIRE_REAL_CHECKPOINT();
 	ASSERT_EQ(0, victim_start(&self->v, "refused_then_not"));
 	EXPECT_EQ(-EOPNOTSUPP, victim_try_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	ASSERT_EQ(0, victim_cycle(&self->v, true));
 	ASSERT_EQ(0, victim_finish(&self->v));
 }

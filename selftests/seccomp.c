@@ -153,8 +153,7 @@ TEST_F(seccomp, strict_mode_stays)
 {
 	ASSERT_EQ(0, victim_start(&self->v, "strict"));
 	ASSERT_EQ(0, victim_cycle(&self->v, variant->restart));
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	EXPECT_EQ(SECCOMP_MODE_STRICT, proc_value(self->v.pid, "status", "Seccomp"));
 	ASSERT_EQ(0, victim_finish(&self->v));
 }
@@ -163,8 +162,7 @@ TEST_F(seccomp, strict_mode_still_kills)
 {
 	ASSERT_EQ(0, victim_start(&self->v, "strict"));
 	ASSERT_EQ(0, victim_cycle(&self->v, variant->restart));
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	ASSERT_EQ(0, victim_set_word(&self->v, 0, 1));
 	ASSERT_EQ(0, victim_go(&self->v));
 	ASSERT_TRUE(WAIT_FOR(victim_reap(&self->v)));
@@ -310,7 +308,7 @@ TEST_F(limits, filters_of_the_restarter_are_not_added_again)
 		for (i = 0; i < 3; i++)
 			if (victim_cycle(&self->v, true))
 				_exit(3);
-		if (victim_go(&self->v) || victim_wait(&self->v) != VICTIM_IS_READY)
+		if (victim_next(&self->v))
 			_exit(4);
 		if (victim_word(&self->v, 0) != 2) {
 			test_log("%ld filters", victim_word(&self->v, 0));
@@ -366,9 +364,7 @@ TEST_F(limits, a_filter_needs_no_new_privs_or_privilege)
 	int state;
 	pid_t child;
 
-	ASSERT_EQ(0, victim_start(&self->v, "privileged"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "privileged"));
 	child = fork();
 	ASSERT_LE(0, child);
 	if (!child) {

@@ -23,10 +23,7 @@ FIXTURE_SETUP(sigckpt)
 {
 	REQUIRE_REAL_CHECKPOINT();
 	ASSERT_TRUE(have_sigckpt());
-	sysctls_save(&self->sysctls);
-	victim_init(&self->v);
-	ASSERT_EQ(0, set_pattern("%s/%%p.ckpt", self->v.dir));
-	ASSERT_EQ(0, write_text(SYSCTL_DIR "checkpoint_pause_ms", "0"));
+	ASSERT_EQ(0, auto_prepare(&self->v, &self->sysctls));
 }
 
 FIXTURE_TEARDOWN(sigckpt)
@@ -67,14 +64,12 @@ TEST_F(sigckpt, makes_an_image_and_the_process_goes_on)
 	EXPECT_EQ(0, auto_value(self->v.pid, "failed"));
 	EXPECT_EQ(0, auto_value(self->v.pid, "last_error"));
 	EXPECT_EQ(0, count_files(self->v.dir, ".tmp"));
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 
 	/* It is the state of the moment of the signal. */
 	self->v.turn = 1;
 	ASSERT_EQ(0, restart_from(&self->v, self->image));
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	ASSERT_EQ(0, victim_finish(&self->v));
 }
 
@@ -190,15 +185,13 @@ TEST_F(sigckpt, a_stopped_process_stays_stopped)
 	sleep_ms(50);
 	EXPECT_EQ('T', proc_state(self->v.pid, self->v.pid));
 	ASSERT_EQ(0, kill(self->v.pid, SIGCONT));
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 
 	ASSERT_EQ(0, restart_from(&self->v, the_image(_metadata, self)));
 	EXPECT_TRUE(WAIT_FOR(proc_state(self->v.pid, self->v.pid) == 'T'));
 	ASSERT_EQ(0, kill(self->v.pid, SIGCONT));
 	self->v.turn = 1;
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	ASSERT_EQ(0, victim_finish(&self->v));
 }
 
@@ -245,8 +238,7 @@ TEST_F(sigckpt, a_burst_becomes_few)
 	EXPECT_LT(images, nr);
 	EXPECT_EQ(0, auto_value(self->v.pid, "failed"));
 	test_log("%d signals, %ld images", nr, images);
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	ASSERT_EQ(0, victim_finish(&self->v));
 }
 
@@ -319,8 +311,7 @@ TEST_F(sigckpt, exit_after_success)
 	EXPECT_TRUE(WIFSIGNALED(self->v.status) && WTERMSIG(self->v.status) == SIGKILL);
 	ASSERT_EQ(0, use_image(&self->v, image));
 	ASSERT_EQ(0, victim_restart(&self->v));
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	ASSERT_EQ(0, victim_finish(&self->v));
 }
 
@@ -332,8 +323,7 @@ TEST_F(sigckpt, no_exit_after_a_failure)
 	ASSERT_TRUE(WAIT_FAILURES(self->v.pid, 1));
 	EXPECT_EQ(ENOENT, auto_value(self->v.pid, "last_error"));
 	EXPECT_TRUE(auto_reports(self->v.pid, "/nowhere"));
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	ASSERT_EQ(0, victim_finish(&self->v));
 }
 
@@ -544,24 +534,20 @@ TEST_F(sigckpt, who_takes_part_has_an_ordinary_signal)
 	ASSERT_EQ(0, kill(pid, SIGCKPT));		/* caught */
 	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
 	ASSERT_EQ(0, kill(pid, SIGCKPT));		/* blocked */
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	ASSERT_EQ(0, kill(pid, SIGCKPT));		/* ignored */
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	EXPECT_GE(0, auto_value(pid, "images"));
 	ASSERT_EQ(0, kill(pid, SIGCKPT));		/* default */
 	ASSERT_TRUE(WAIT_IMAGES(pid, 1));
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	ASSERT_EQ(0, kill(pid, SIGCKPT));		/* default, blocked */
 	sleep_ms(200);
 	EXPECT_EQ(1, auto_value(pid, "images"));
 	ASSERT_EQ(0, victim_go(&self->v));
 	ASSERT_TRUE(WAIT_IMAGES(pid, 2));
 	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	ASSERT_EQ(0, kill(pid, SIGCKPT));		/* pending at the opt-out */
 	sleep_ms(200);
 	EXPECT_EQ(2, auto_value(pid, "images"));
@@ -618,14 +604,12 @@ TEST_F(sigckpt, a_handler_can_take_the_checkpoint)
 	ASSERT_EQ(0, victim_start(&self->v, "takes_it_itself"));
 	ASSERT_EQ(0, kill(self->v.pid, SIGCKPT));
 	ASSERT_TRUE(WAIT_IMAGES(self->v.pid, 1));
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	EXPECT_EQ(0, victim_word(&self->v, 0));
 
 	self->v.turn = 1;
 	ASSERT_EQ(0, restart_from(&self->v, the_image(_metadata, self)));
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	EXPECT_EQ(1, victim_word(&self->v, 0));
 	ASSERT_EQ(0, victim_finish(&self->v));
 }

@@ -52,11 +52,9 @@ static long cycle(struct victim *v, int way)
 
 	if (dry_run())
 		return 0;
-	err = victim_checkpoint(v, 0);
+	err = way == CONTINUED ? victim_checkpoint(v, 0) : victim_save(v);
 	if (err || way == CONTINUED)
 		return err;
-	if (victim_kill(v))
-		return -ESRCH;
 	if (way == REBOOTED) {
 		if (shm >= 0)
 			shmctl(shm, IPC_RMID, NULL);
@@ -704,11 +702,7 @@ VICTIM(segment_owner)
 /* Lets a restarted victim check that it is what it was in turn 1, then end. */
 static int victim_satisfied(struct victim *v)
 {
-	int err = victim_go(v);
-
-	if (err || victim_wait(v) != VICTIM_IS_READY)
-		return -1;
-	return victim_finish(v);
+	return victim_next(v) ? -1 : victim_finish(v);
 }
 
 TEST_F(sysv_object, that_is_gone_is_made_again)
@@ -716,8 +710,7 @@ TEST_F(sysv_object, that_is_gone_is_made_again)
 	int i;
 
 	START("key");
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_save(&self->v));
 	ASSERT_EQ(0, shmctl(self->id, IPC_RMID, NULL));
 	/* as after a reboot, other IDs are the next ones */
 	for (i = 0; i < 3; i++)
@@ -738,8 +731,7 @@ TEST_F(sysv_object, that_is_there_gets_its_contents_back)
 	START(NULL);
 	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
 	for (i = 0; i < 2; i++) {
-		ASSERT_EQ(0, victim_go(&self->v));
-		ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+		ASSERT_EQ(0, victim_next(&self->v));
 		ASSERT_EQ(0, victim_kill(&self->v));
 		ASSERT_EQ(0, victim_restart(&self->v));
 		self->v.turn = 1;
@@ -752,8 +744,7 @@ TEST_F(sysv_object, whose_id_is_taken_is_not_replaced)
 	char text[32];
 
 	START(NULL);
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_save(&self->v));
 	ASSERT_EQ(0, shmctl(self->id, IPC_RMID, NULL));
 	snprintf(text, sizeof(text), "%d", self->id);
 	ASSERT_EQ(0, write_text(SHM_NEXT_ID, text));
@@ -771,8 +762,7 @@ TEST_F(sysv_object, whose_id_is_taken_is_not_replaced)
 TEST_F(sysv_object, whose_key_is_taken_is_not_made)
 {
 	START("key");
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_save(&self->v));
 	self->other = shmget(IPC_PRIVATE, PAGE, 0600);
 	ASSERT_EQ(0, shmctl(self->id, IPC_RMID, NULL));
 	shmctl(self->other, IPC_RMID, NULL);
@@ -810,8 +800,7 @@ TEST_F(sysv_object, that_another_process_has_is_left_alone)
 	char *mem;
 
 	START(NULL);
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_save(&self->v));
 	mem = shmat(self->id, NULL, 0);
 	ASSERT_NE((void *)-1, mem);
 	put_text(mem, 4 * PAGE, 7);
@@ -843,15 +832,13 @@ static void values_set_back(struct __test_metadata *_metadata, struct victim *v,
 {
 	ASSERT_EQ(0, victim_start(v, "value_set_back"));
 	ASSERT_EQ(0, victim_checkpoint(v, 0));
-	ASSERT_EQ(0, victim_go(v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(v));
+	ASSERT_EQ(0, victim_next(v));
 	if (remove)
 		semctl(victim_object(v, WORD_SEM), 0, IPC_RMID);
 	ASSERT_EQ(0, victim_kill(v));
 	ASSERT_EQ(0, victim_restart(v));
 	v->turn = 1;
-	ASSERT_EQ(0, victim_go(v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(v));
+	ASSERT_EQ(0, victim_next(v));
 	EXPECT_EQ(0, victim_finish(v));
 }
 
@@ -873,8 +860,7 @@ TEST_F(sysv_object, messages_of_the_time_between)
 
 	ASSERT_EQ(0, victim_start(&self->v, "messages"));
 	id = victim_object(&self->v, WORD_MSG);
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_save(&self->v));
 	ASSERT_LE(0, msgrcv(id, &m, sizeof(m.text), 3, IPC_NOWAIT));
 	ASSERT_EQ(0, msgsnd(id, &m, 8, 0));
 	ASSERT_EQ(0, victim_restart(&self->v));
@@ -930,8 +916,7 @@ static void others_wait(struct __test_metadata *_metadata, struct victim *v, boo
 	EXPECT_NE(NULL, strstr(v->log, name));
 	end(pid);
 
-	ASSERT_EQ(0, victim_checkpoint(v, 0));
-	ASSERT_EQ(0, victim_kill(v));
+	ASSERT_EQ(0, victim_save(v));
 	pid = waiter(id, sem);
 	EXPECT_EQ(-EBUSY, victim_try_restart(v, 0));
 	EXPECT_NE(NULL, strstr(v->log, name));
@@ -1013,8 +998,7 @@ TEST_F(sysv_object, is_left_as_it_was_by_a_failed_restart)
 	START(NULL);
 	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
 	ASSERT_EQ(0, damage(&self->v));
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	ASSERT_EQ(0, victim_kill(&self->v));
 	ASSERT_EQ(0, shmctl(self->id, SHM_LOCK, NULL));
 	ASSERT_EQ(0, shmctl(self->id, IPC_STAT, &before));
@@ -1082,7 +1066,8 @@ TEST_F(sysv_object, is_saved_incrementally)
 		} p;							\
 									\
 		START(NULL);						\
-		ASSERT_EQ(0, victim_take_image(&self->v, &img));	\
+		ASSERT_EQ(0, victim_save(&self->v));			\
+		ASSERT_EQ(0, load_image(&img, self->v.image));		\
 		ASSERT_EQ(0, shmctl(self->id, IPC_RMID, NULL));		\
 		p.any = find(&img, type, 0);				\
 		ASSERT_NE(NULL, p.any);					\
@@ -1152,7 +1137,8 @@ static int queues_in_use(void)
 		ASSERT_EQ(0, victim_start(&self->v, "owner_of_contents")); \
 		sem = victim_object(&self->v, WORD_SEM);		\
 		msg = victim_object(&self->v, WORD_MSG);		\
-		ASSERT_EQ(0, victim_take_image(&self->v, &img));	\
+		ASSERT_EQ(0, victim_save(&self->v));			\
+		ASSERT_EQ(0, load_image(&img, self->v.image));		\
 		ASSERT_EQ(0, semctl(sem, 0, IPC_RMID));			\
 		ASSERT_EQ(0, msgctl(msg, IPC_RMID, NULL));		\
 		p.any = find(&img, rec_type, 0);			\

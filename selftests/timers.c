@@ -81,8 +81,7 @@ static int64_t clock_step(struct victim *v, const char *name, bool restart)
 {
 	int64_t step;
 
-	if (victim_start(v, name) || victim_cycle(v, restart) || victim_go(v) ||
-	    victim_wait(v) != VICTIM_IS_READY)
+	if (victim_start(v, name) || victim_cycle(v, restart) || victim_next(v))
 		return -1;
 	step = victim_word(v, 1) - victim_word(v, 0);
 	return victim_finish(v) ? -1 : step;

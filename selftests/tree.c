@@ -1140,8 +1140,7 @@ TEST_F(tree, a_process_restarted_alone_has_no_children)
 	ASSERT_EQ(0, victim_kill(&self->v));
 	reap_all();
 	ASSERT_EQ(0, victim_restart(&self->v));
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	EXPECT_EQ(-1, victim_word(&self->v, 1));
 	EXPECT_EQ(ECHILD, victim_word(&self->v, 2));
 }
@@ -1180,8 +1179,7 @@ TEST_F(tree, a_failed_restart_leaves_no_process)
 	ASSERT_EQ(taken, waitpid(taken, NULL, 0));
 	EXPECT_EQ(-1, waitpid(-1, NULL, __WALL));
 	ASSERT_EQ(0, victim_restart(&self->v));
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	EXPECT_EQ(child, victim_word(&self->v, 1));
 }
 
@@ -1207,8 +1205,7 @@ TEST_F(tree, all_are_left_stopped)
 	}
 	ASSERT_EQ(0, kill(child, SIGCONT));
 	ASSERT_EQ(0, kill(self->v.pid, SIGCONT));
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	EXPECT_EQ(child, victim_word(&self->v, 1));
 }
 
@@ -1311,8 +1308,7 @@ TEST_F(tree, increments_of_a_tree_that_grows)
 				EXPECT_LT(CHAIN_PAGES, self->v.stats.pages_parent);
 			if (turn == 3)
 				break;
-			ASSERT_EQ(0, victim_go(&self->v));
-			ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+			ASSERT_EQ(0, victim_next(&self->v));
 		}
 		if (variant->restart) {
 			tree_kill(&self->v);

@@ -980,9 +980,7 @@ TEST_F(border, a_name_that_somebody_else_has)
 	char path[128];
 	int s;
 
-	ASSERT_EQ(0, victim_start(&self->v, "listens_for_outsiders"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "listens_for_outsiders"));
 	snprintf(path, sizeof(path), "%s/socket", self->v.dir);
 	ASSERT_EQ(0, unlink(path));
 	s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -1008,8 +1006,7 @@ TEST_F(border, a_path_that_is_missing)
 	ASSERT_EQ(0, chown(path, 5, 6));
 	ASSERT_EQ(0, chmod(path, 0606));
 	ASSERT_EQ(0, stat(path, &before));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_save(&self->v));
 	ASSERT_EQ(0, unlink(path));
 
 	/* not if the restart fails for something else */
@@ -1049,8 +1046,7 @@ TEST_F(border, a_descriptor_in_a_message_that_cannot_be_saved)
 {
 	ASSERT_EQ(0, victim_start(&self->v, "sends_what_cannot_be_saved"));
 	EXPECT_TRUE(refuses(&self->v, "fd 7: sent file: /proc/1/", "status"));
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 }
 
 /* ---- images that lie ---- */

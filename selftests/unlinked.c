@@ -401,8 +401,7 @@ TEST_F(unlinked, a_file_of_a_lower_layer_is_found_and_restored)
 	snprintf(path, sizeof(path), "%s/file", self->o.merged);
 	ASSERT_EQ(0, victim_start_with(&self->v, "has_a_lower_file", path));
 	ASSERT_EQ(0, victim_cycle(&self->v, true));
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	ASSERT_EQ(0, victim_cycle(&self->v, true));
 	ASSERT_EQ(0, victim_finish(&self->v));
 }
@@ -560,8 +559,7 @@ TEST_F(unlinked, a_deleted_program_goes_on)
 	ASSERT_EQ(0, victim_start_with(&self->v, "deleted_program", path));
 	ASSERT_EQ(0, victim_set_word(&self->v, 5, st.st_size));
 	ASSERT_EQ(0, victim_cycle(&self->v, variant->restart));
-	ASSERT_EQ(0, victim_go(&self->v));
-	ASSERT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
 	/* and once more, with what was made then */
 	ASSERT_EQ(0, victim_cycle(&self->v, variant->restart));
 	ASSERT_EQ(0, victim_finish(&self->v));
@@ -631,9 +629,7 @@ VICTIM(has_a_nameless_file)
 TEST_F(unlinked, a_missing_directory_is_named)
 {
 	REQUIRE_REAL_CHECKPOINT();
-	ASSERT_EQ(0, victim_start(&self->v, "has_a_nameless_file"));
-	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
-	ASSERT_EQ(0, victim_kill(&self->v));
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "has_a_nameless_file"));
 	ASSERT_EQ(0, rmdir(self->v.dir));
 	EXPECT_EQ(-ENOENT, victim_try_restart(&self->v, 0));
 	EXPECT_NE(NULL, strstr(self->v.log, self->v.dir)) show_log(self->v.log);
