@@ -446,6 +446,7 @@ TEST_F(aio_one, the_limit_of_the_system_holds)
 		ASSERT_EQ(0, victim_image(&self->v, "has_events", &img)); \
 		aio = find(&img, CKPT_REC_AIO_CONTEXT, 0);		\
 		ASSERT_NE(NULL, aio);					\
+		ASSERT_TRUE(image_is_good(&self->v, &img));		\
 		change;							\
 		EXPECT_GT(0, try_changed(&self->v, &img, 0));		\
 		EXPECT_NE(NULL, strstr(self->v.log, "I/O") ?:		\

@@ -108,7 +108,7 @@ static int chain_live(struct victim *v, struct chain *c, const char *name)
 		if (victim_go(v))
 			return -EFAULT;
 	}
-	return event == VICTIM_ENDED ? bad : -1;
+	return event == VICTIM_ENDED && v->turn ? bad : -1;
 }
 
 /* A promise about what the chain contains, and the process finds after a restart. */

@@ -15,6 +15,19 @@ static inline int victim_image(struct victim *v, const char *name, struct image 
 	return victim_start_and_save(v, name) ? -1 : load_image(img, v->image);
 }
 
+/* Whether a restart from the image as it is would go well; the process does not get to run. */
+static inline bool image_is_good(struct victim *v, struct image *img)
+{
+	long ret;
+
+	seal(img);
+	ret = try_image(v, img, RESTART_LEAVE_STOPPED);
+	end_restarted(v, ret);
+	if (ret != v->pid)
+		show_log(v->log);
+	return ret == v->pid;
+}
+
 /* For tests of what becomes of changes of one image. */
 #define CKPT_IMAGE_FIXTURE(name, program)				\
 	FIXTURE(name)							\

@@ -440,6 +440,12 @@ static inline void victim_await(int turn)
 		sleep_ms(1);
 }
 
+/* Before it is ready: what the test is about cannot be had on this machine. */
+static inline void victim_cannot(void)
+{
+	_exit(KSFT_SKIP);
+}
+
 static inline void victim_ready(void)
 {
 	victim_await(victim_reach());
@@ -624,7 +630,7 @@ static inline int victim_set_word(struct victim *v, int nr, long word)
 	return victim_write(v, PAGE_FIELD(word[nr]), &word, sizeof(word));
 }
 
-enum victim_event { VICTIM_IS_READY, VICTIM_ENDED, VICTIM_FAILED };
+enum victim_event { VICTIM_IS_READY, VICTIM_ENDED, VICTIM_FAILED, VICTIM_CANNOT };
 
 static inline bool victim_reap(struct victim *v)
 {
@@ -643,6 +649,8 @@ static inline int victim_wait(struct victim *v)
 		if (victim_reap(v)) {
 			if (WIFEXITED(v->status) && !WEXITSTATUS(v->status))
 				return VICTIM_ENDED;
+			if (WIFEXITED(v->status) && WEXITSTATUS(v->status) == KSFT_SKIP)
+				return VICTIM_CANNOT;
 			test_log("victim %d ended with status %#x in turn %d", v->pid,
 			       v->status, v->turn);
 			return VICTIM_FAILED;
@@ -885,6 +893,8 @@ static inline int victim_finish(struct victim *v)
 	return victim_end(v);
 }
 
+#define LIFE_CANNOT_BE	1	/* see victim_cannot() */
+
 /*
  * The whole life of victim @name: whenever it is ready, @cycle takes a checkpoint and does
  * with the victim what is to be done @how.
@@ -905,6 +915,8 @@ static inline int victim_live_by(struct victim *v, const char *name,
 		if (victim_go(v) && !victim_reap(v))
 			return -EFAULT;
 	}
+	if (event == VICTIM_CANNOT)
+		return LIFE_CANNOT_BE;
 	if (event == VICTIM_ENDED && !v->turn) {
 		test_log("victim %s ended without a checkpoint", name);
 		return -1;
@@ -925,7 +937,11 @@ static inline int victim_live(struct victim *v, const char *name, bool restart)
 	VICTIM(promise);						\
 	TEST_F(fixture, promise)					\
 	{								\
-		ASSERT_EQ(0, victim_live_by(&self->v, #promise, cycle, how)); \
+		int __ret = victim_live_by(&self->v, #promise, cycle, how); \
+									\
+		if (__ret == LIFE_CANNOT_BE)				\
+			SKIP(return, "what it is about cannot be had here"); \
+		ASSERT_EQ(0, __ret);					\
 	}								\
 	static void victim_##promise(void)
 

@@ -4,6 +4,7 @@
  * what is kept, what is taken over from the caller of restart(), and what it
  * refuses since it is not the same any more.
  */
+#include <pthread.h>
 #include <limits.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -1137,6 +1138,86 @@ TEST_F(handed, a_descriptor_the_image_does_not_ask_for_is_einval)
 	ASSERT_EQ(0, victim_start_and_save(&self->v, "talker"));
 	EXPECT_EQ(-EINVAL, restart_with(&self->v, fds, 1));
 	EXPECT_EQ(-1, kill(self->v.pid, 0));
+}
+
+/* ---- files in /proc that are about what has been ---- */
+
+VICTIM(goes_on_without_its_memory)
+{
+	victim_ready();
+}
+
+VICTIM(forgets_its_memory)
+{
+	V_SYS(open(victim_arg, O_RDONLY));
+	execl("/proc/self/exe", "victim", "--victim", "goes_on_without_its_memory", victim_dir,
+	      "", NULL);
+	V_CHECK(false);
+}
+
+/* Opened again they would be about other memory, perhaps of a program with more rights. */
+TEST_F(handed, memory_given_up_by_execve_is_refused)
+{
+	static const char *const names[] = {
+		"/proc/self/mem", "/proc/self/maps", "/proc/self/smaps", "/proc/self/pagemap",
+		"/proc/self/environ", "/proc/self/auxv", "/proc/thread-self/mem",
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		ASSERT_EQ(0, victim_start_with(&self->v, "forgets_its_memory", names[i]));
+		EXPECT_TRUE(refuses(&self->v, "fd 3", "execve"));
+		ASSERT_EQ(0, victim_finish(&self->v));
+	}
+}
+
+static void *goes_on(void *arg)
+{
+	for (;;)
+		pause();
+	return arg;
+}
+
+/* A child whose first thread has ended has the socket. */
+VICTIM(child_of_other_threads)
+{
+	pthread_t thread;
+	pid_t child;
+	int fd;
+
+	fd = V_SYS(dup2(1, 5));
+	fd = V_SYS(open("/dev/null", O_WRONLY));
+	V_SYS(dup2(fd, 1));
+	close(fd);
+	child = V_SYS(fork());
+	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		pthread_create(&thread, NULL, goes_on, NULL);
+		pthread_exit(NULL);
+	}
+	close(5);
+	while (proc_state(child, child) != 'Z')
+		sleep_ms(1);
+	vpage->word[1] = child;
+	victim_ready();
+	V_SYS(kill(child, SIGKILL));
+	V_EQUAL(child, waitpid(child, NULL, 0));
+}
+
+TEST_F(handed, an_external_descriptor_of_a_process_whose_leader_has_ended)
+{
+	struct checkpoint_fd external = { .fd = 5 };
+	int pair[2];
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+	self->v.stdio[1] = pair[1];
+	ASSERT_EQ(0, victim_start(&self->v, "child_of_other_threads"));
+	external.pid = victim_word(&self->v, 1);
+	EXPECT_EQ(0, checkpoint_external(&self->v, &external, 1))
+		show_log(self->v.log);
+	ASSERT_EQ(0, victim_finish(&self->v));
+	close(pair[0]);
+	close(pair[1]);
 }
 
 CKPT_TEST_MAIN

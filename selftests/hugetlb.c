@@ -411,6 +411,7 @@ TEST_F(hugetlb_one, increments_have_them)
 		ASSERT_NE(NULL, shmem);					\
 		vma = find_huge(&img, shmem);				\
 		ASSERT_NE(NULL, vma);					\
+		ASSERT_TRUE(image_is_good(&self->v, &img));		\
 		change;							\
 		EXPECT_GT(0, try_changed(&self->v, &img, 0));		\
 		EXPECT_NE('\0', self->v.log[0]);			\

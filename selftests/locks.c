@@ -524,4 +524,18 @@ TEST_F(hostile, locks_are_refused)
 	EXPECT_EQ(0, finish_from(&self->v, &self->img));
 }
 
+/* With no descriptor there is nothing that would ever end it: here of the executable. */
+TEST_F(hostile, a_lock_of_a_file_that_is_not_in_the_table_is_refused)
+{
+	int nr = find_rec(&self->img, CKPT_REC_FILE_LOCK, 0);
+	struct ckpt_mm *mm = find(&self->img, CKPT_REC_MM, 0);
+	struct ckpt_rec *rec;
+
+	ASSERT_LT(0, nr);
+	ASSERT_NE(0, mm->exe);
+	rec = rec_at(&self->img, nr);
+	EXPECT_REFUSED(-EBADMSG, nr, rec->objref = mm->exe);
+	EXPECT_EQ(0, finish_from(&self->v, &self->img));
+}
+
 CKPT_TEST_MAIN

@@ -344,6 +344,8 @@ VICTIM(notified)
 									\
 		ASSERT_EQ(0, victim_image(&self->v, "notified", &img));	\
 		ASSERT_EQ(0, mq_unlink(NAME));				\
+		ASSERT_TRUE(image_is_good(&self->v, &img));		\
+		ASSERT_EQ(0, mq_unlink(NAME));				\
 		p.any = find(&img, type, 0);				\
 		ASSERT_NE(NULL, p.any);					\
 		change;							\

@@ -765,4 +765,93 @@ TEST_F(lies, every_end_of_no_pipe)
 	EXPECT_EQ(0, finish_from(&self->v, img));
 }
 
+/* One number, two objects. */
+VICTIM(a_pipe_and_shared_memory)
+{
+	int p[2], fd;
+
+	V_SYS(pipe(p));
+	fd = V_SYS(memfd_create("shared", 0));
+	V_SYS(ftruncate(fd, 4096));
+	if (*victim_arg)
+		V_CHECK(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) != MAP_FAILED);
+	victim_ready();
+}
+
+FIXTURE(both)
+{
+	struct victim v;
+	struct image img;
+};
+
+FIXTURE_SETUP(both)
+{
+	REQUIRE_REAL_CHECKPOINT();
+	victim_init(&self->v);
+}
+
+FIXTURE_TEARDOWN(both)
+{
+	victim_cleanup(&self->v);
+	free(self->img.data);
+}
+
+static struct ckpt_file *file_of_type(struct image *img, const char *type)
+{
+	struct ckpt_file *f;
+	int i;
+
+	for (i = 0; (f = find(img, CKPT_REC_FILE, i)); i++)
+		if (!strcmp((char *)f->type, type))
+			break;
+	return f;
+}
+
+static long try_both(struct victim *v, struct image *img, const char *map)
+{
+	struct ckpt_file_shmem *shmem;
+	struct ckpt_file_pipe *pipe;
+	struct ckpt_file *f[2];
+
+	if (victim_start_with(v, "a_pipe_and_shared_memory", map) || victim_save(v) ||
+	    load_image(img, v->image))
+		return 1;
+	f[0] = file_of_type(img, "pipe");
+	f[1] = file_of_type(img, "shmem");
+	if (!f[0] || !f[1])
+		return 2;
+	pipe = (void *)(f[0] + 1);
+	shmem = (void *)(f[1] + 1);
+	rec_at(img, find_rec(img, CKPT_REC_SHMEM, 0))->objref = pipe->pipe;
+	shmem->shmem = pipe->pipe;
+	return try_changed(v, img, 0);
+}
+
+TEST_F(both, a_pipe_that_is_shared_memory)
+{
+	EXPECT_EQ(-EBADMSG, try_both(&self->v, &self->img, ""));
+	EXPECT_NE(NULL, strstr(self->v.log, "of another kind"));
+}
+
+TEST_F(both, shared_memory_that_is_a_pipe)
+{
+	EXPECT_EQ(-EBADMSG, try_both(&self->v, &self->img, "mapped"));
+	EXPECT_NE(NULL, strstr(self->v.log, "of another kind"));
+}
+
+/* Nor is the number of a pipe that of one of its ends. */
+TEST_F(lies, a_pipe_as_an_open_file)
+{
+	struct image *img = &self->img;
+	struct ckpt_fd *fd = NULL;
+	int i;
+
+	/* the last one: the pipe exists by then */
+	for (i = 0; find(img, CKPT_REC_FD, i); i++)
+		fd = find(img, CKPT_REC_FD, i);
+	ASSERT_NE(NULL, fd);
+	fd->file = rec_at(img, find_rec(img, CKPT_REC_PIPE, 0))->objref;
+	EXPECT_EQ(-EBADMSG, try_changed(&self->v, img, 0));
+}
+
 CKPT_TEST_MAIN

@@ -393,6 +393,7 @@ TEST_F(limits, a_filter_needs_no_new_privs_or_privilege)
 		state = find(&img, CKPT_REC_SECCOMP, 0);		\
 		ASSERT_NE(NULL, filter);				\
 		ASSERT_NE(NULL, state);					\
+		ASSERT_TRUE(image_is_good(&self->v, &img));		\
 		change;							\
 		EXPECT_GT(0, try_changed(&self->v, &img, 0));		\
 		EXPECT_NE('\0', self->v.log[0]);			\

@@ -1069,6 +1069,8 @@ TEST_F(sysv_object, is_saved_incrementally)
 		ASSERT_EQ(0, victim_save(&self->v));			\
 		ASSERT_EQ(0, load_image(&img, self->v.image));		\
 		ASSERT_EQ(0, shmctl(self->id, IPC_RMID, NULL));		\
+		ASSERT_TRUE(image_is_good(&self->v, &img));		\
+		ASSERT_EQ(0, shmctl(self->id, IPC_RMID, NULL));		\
 		p.any = find(&img, type, 0);				\
 		ASSERT_NE(NULL, p.any);					\
 		change;							\

@@ -7,10 +7,14 @@
 #include <linux/kcmp.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include "ckpt_image.h"
 #include "ckpt_memory.h"
 #include "ckpt_chain.h"
 #include "ckpt_tree.h"
@@ -1551,6 +1555,456 @@ TEST_F(tree, a_thousand_processes)
 		test_log("checkpoint: %lld ms", (long long)took[0] / 1000000);
 	}
 	ASSERT_EQ(0, victim_finish(&self->v));
+}
+
+/* ---- who is killed by others while he is restarted ---- */
+
+/**
+ * struct halfway - a restart by another thread, which the test can keep waiting
+ * @v:		the root of the tree
+ * @img:	its image
+ * @thread:	the one that restarts it
+ * @pipe:	through which it gets the image
+ * @sent:	bytes of it that it was given
+ * @ret:	what it has returned
+ */
+FIXTURE(halfway)
+{
+	struct victim v;
+	struct image img;
+	pthread_t thread;
+	int pipe[2];
+	size_t sent;
+	long ret;
+};
+
+FIXTURE_SETUP(halfway)
+{
+	REQUIRE_REAL_CHECKPOINT();
+	ASSERT_EQ(0, tree_adopt());
+	signal(SIGPIPE, SIG_IGN);
+	crc_init();
+	victim_init(&self->v);
+	self->img.data = NULL;
+}
+
+FIXTURE_TEARDOWN(halfway)
+{
+	tree_kill(&self->v);
+	free(self->img.data);
+	victim_cleanup(&self->v);
+}
+
+/* Of victim @name, which is gone then; @pid: what it has in its first @nr words. */
+static int halfway_image(FIXTURE_DATA(halfway) *h, const char *name, pid_t *pid, int nr)
+{
+	int i;
+
+	if (victim_start(&h->v, name))
+		return -1;
+	for (i = 0; i < nr; i++)
+		pid[i] = victim_word(&h->v, i);
+	if (victim_checkpoint(&h->v, CHECKPOINT_KILL))
+		return -1;
+	reap_all();
+	h->v.alive = false;
+	return load_image(&h->img, h->v.image);
+}
+
+static long halfway_restart(FIXTURE_DATA(halfway) *h)
+{
+	struct restart_args args = restart_args(&h->v, 0);
+
+	args.image_fd = h->pipe[0];
+	return sys_restart(&args, sizeof(args));
+}
+
+static void *halfway_thread(void *arg)
+{
+	FIXTURE_DATA(halfway) *h = arg;
+
+	h->ret = halfway_restart(h);
+	close(h->pipe[0]);
+	return NULL;
+}
+
+/* False if nobody wants to have it. */
+static bool halfway_send(FIXTURE_DATA(halfway) *h, size_t len)
+{
+	ssize_t done;
+
+	for (; len; len -= done, h->sent += done) {
+		done = write(h->pipe[1], h->img.data + h->sent, len);
+		if (done <= 0)
+			return false;
+	}
+	return true;
+}
+
+static int halfway_pipe(FIXTURE_DATA(halfway) *h)
+{
+	h->sent = 0;
+	if (pipe2(h->pipe, O_CLOEXEC))
+		return -1;
+	return fcntl(h->pipe[1], F_SETPIPE_SZ, PAGE) == PAGE ? 0 : -1;
+}
+
+/*
+ * All that comes before the contents of the memory, and more of these than fit into the
+ * pipe: when it is sent all processes have been made and wait.
+ */
+static bool halfway_send_half(FIXTURE_DATA(halfway) *h)
+{
+	return halfway_send(h, h->img.off[find_rec(&h->img, CKPT_REC_PAGES, 0)] + 3 * PAGE);
+}
+
+static int halfway_begin(FIXTURE_DATA(halfway) *h)
+{
+	if (halfway_pipe(h) || pthread_create(&h->thread, NULL, halfway_thread, h))
+		return -1;
+	return halfway_send_half(h) ? 0 : -1;
+}
+
+static long halfway_end(FIXTURE_DATA(halfway) *h)
+{
+	halfway_send(h, h->img.len - h->sent);
+	close(h->pipe[1]);
+	pthread_join(h->thread, NULL);
+	return h->ret;
+}
+
+static bool nobody_is_left(void)
+{
+	return waitpid(-1, NULL, __WALL | WNOHANG) == -1 && errno == ECHILD;
+}
+
+static void kill_and_reap(pid_t pid)
+{
+	V_EQUAL(0, kill(pid, SIGKILL));
+	V_EQUAL(pid, waitpid(pid, NULL, __WALL));
+}
+
+#define GROUP_WORDS	3
+
+/* Words: the root; a zombie, which leads a group; who is in that. */
+VICTIM(group_of_a_zombie)
+{
+	pid_t zombie, other;
+
+	board_make();
+	zombie = member(ends_with, 7);
+	V_SYS(setpgid(zombie, zombie));
+	other = member(has_many, 0);
+	V_SYS(setpgid(other, zombie));
+	V_CHECK(WAIT_FOR(is_zombie(zombie)));
+	members_await(1);
+	vpage->word[0] = getpid();
+	vpage->word[1] = zombie;
+	vpage->word[2] = other;
+	victim_ready();
+	V_EQUAL(zombie, V_SYS(getpgid(other)));
+	V_EQUAL(7 << 8, member_status(zombie));
+	board_release();
+	V_EQUAL(0, member_status(other));
+}
+
+TEST_F(halfway, who_is_killed_and_reaped_fails_the_restart)
+{
+	pid_t pid[GROUP_WORDS];
+	int i;
+
+	ASSERT_EQ(0, halfway_image(self, "group_of_a_zombie", pid, GROUP_WORDS));
+	for (i = 0; i < GROUP_WORDS; i++) {
+		ASSERT_EQ(0, halfway_begin(self));
+		kill_and_reap(pid[i]);
+		EXPECT_EQ(-EINTR, halfway_end(self)) test_log("process %d", i);
+		EXPECT_NE(NULL, strstr(self->v.log, "killed")) show_log(self->v.log);
+		EXPECT_TRUE(nobody_is_left());
+		tree_kill(&self->v);
+	}
+	ASSERT_EQ(0, victim_restart(&self->v));
+	EXPECT_EQ(0, victim_finish(&self->v));
+}
+
+TEST_F(halfway, a_zombie_that_is_killed_keeps_its_status)
+{
+	pid_t pid[GROUP_WORDS];
+
+	ASSERT_EQ(0, halfway_image(self, "group_of_a_zombie", pid, GROUP_WORDS));
+	ASSERT_EQ(0, halfway_begin(self));
+	ASSERT_EQ(0, kill(pid[1], SIGKILL));
+	ASSERT_TRUE(WAIT_FOR(is_zombie(pid[1])));
+	ASSERT_EQ(self->v.pid, halfway_end(self)) show_log(self->v.log);
+	self->v.alive = true;
+	EXPECT_EQ(0, victim_finish(&self->v));
+}
+
+static void *idles(void *arg)
+{
+	for (;;)
+		pause();
+	return arg;
+}
+
+VICTIM(forty_threads)
+{
+	pthread_t thread;
+	int i;
+
+	for (i = 0; i < 40; i++)
+		V_EQUAL(0, pthread_create(&thread, NULL, idles, NULL));
+	victim_ready();
+}
+
+/* The stacks, with the registers that are to be set, of all its threads are gone. */
+TEST_F(halfway, who_has_ended_fails_the_restart)
+{
+	ASSERT_EQ(0, halfway_image(self, "forty_threads", NULL, 0));
+	ASSERT_EQ(0, halfway_begin(self));
+	ASSERT_EQ(0, kill(self->v.pid, SIGKILL));
+	ASSERT_TRUE(WAIT_FOR(is_zombie(self->v.pid)));
+	sleep_ms(200 * slowness());
+	EXPECT_EQ(-EINTR, halfway_end(self));
+	EXPECT_TRUE(nobody_is_left());
+	ASSERT_EQ(0, victim_restart(&self->v));
+	EXPECT_EQ(0, victim_finish(&self->v));
+}
+
+/**
+ * struct outside - what threads that end write to, in a file
+ * @lock:	a robust lock, held
+ * @tid:	what set_tid_address(2) was given
+ */
+struct outside {
+	uint32_t	lock;
+	uint32_t	tid;
+};
+
+VICTIM(ends_write_to_a_file)
+{
+	static struct robust_list entry;
+	static struct robust_list_head head = { .list.next = &entry };
+	struct outside *outside;
+	char path[PATH_MAX];
+	int fd;
+
+	board_make();
+	vpage->word[0] = member(has_many, 0);
+	members_await(1);
+	snprintf(path, sizeof(path), "%s/outside", victim_dir);
+	fd = V_SYS(open(path, O_RDWR | O_CREAT, 0600));
+	V_SYS(ftruncate(fd, PAGE));
+	outside = (void *)V_SYS(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+	close(fd);
+	outside->lock = outside->tid = gettid();
+	entry.next = &head.list;
+	head.futex_offset = (char *)&outside->lock - (char *)&entry;
+	V_SYS(syscall(SYS_set_robust_list, &head, sizeof(head)));
+	syscall(SYS_set_tid_address, &outside->tid);
+	victim_ready();
+}
+
+TEST_F(halfway, a_failed_restart_leaves_shared_files_alone)
+{
+	struct outside outside, seen;
+	char path[PATH_MAX];
+	pid_t member;
+	int fd;
+
+	ASSERT_EQ(0, halfway_image(self, "ends_write_to_a_file", &member, 1));
+	snprintf(path, sizeof(path), "%s/outside", self->v.dir);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	/* That end was a real one. */
+	ASSERT_EQ(sizeof(seen), pread(fd, &seen, sizeof(seen), 0));
+	EXPECT_EQ(FUTEX_OWNER_DIED, seen.lock);
+	outside.lock = outside.tid = self->v.pid;
+	ASSERT_EQ(sizeof(outside), pwrite(fd, &outside, sizeof(outside), 0));
+
+	ASSERT_EQ(0, halfway_begin(self));
+	kill_and_reap(member);
+	EXPECT_EQ(-EINTR, halfway_end(self)) show_log(self->v.log);
+	ASSERT_EQ(sizeof(seen), pread(fd, &seen, sizeof(seen), 0));
+	EXPECT_EQ(outside.lock, seen.lock);
+	EXPECT_EQ(outside.tid, seen.tid);
+	close(fd);
+}
+
+TEST_F(halfway, a_zombie_that_does_not_end_does_not_keep_the_caller_from_being_killed)
+{
+	pid_t caller, zombie, pid[GROUP_WORDS];
+	int64_t end;
+
+	ASSERT_EQ(0, halfway_image(self, "group_of_a_zombie", pid, GROUP_WORDS));
+	zombie = pid[1];
+	ASSERT_EQ(0, halfway_pipe(self));
+	caller = fork();
+	ASSERT_LE(0, caller);
+	if (!caller) {
+		close(self->pipe[1]);
+		_exit(halfway_restart(self) <= 0);
+	}
+	close(self->pipe[0]);
+	ASSERT_TRUE(halfway_send_half(self));
+	ASSERT_EQ(0, ptrace(PTRACE_SEIZE, zombie, 0, PTRACE_O_TRACEEXIT));
+	halfway_send(self, self->img.len - self->sent);
+	close(self->pipe[1]);
+	ASSERT_TRUE(WAIT_FOR(proc_state(zombie, zombie) == 't'));
+	sleep_ms(50);
+	ASSERT_EQ(0, kill(caller, SIGKILL));
+	end = now_ns(CLOCK_MONOTONIC) + 5000000000LL * slowness();
+	while (proc_state(caller, caller) != 'Z' && now_ns(CLOCK_MONOTONIC) < end)
+		sleep_ms(1);
+	EXPECT_EQ('Z', proc_state(caller, caller));
+	EXPECT_EQ(zombie, waitpid(zombie, NULL, __WALL));
+	EXPECT_EQ(0, ptrace(PTRACE_DETACH, zombie, 0, 0));
+	EXPECT_EQ(caller, waitpid(caller, NULL, 0));
+}
+
+#define CROWD		6
+
+/* Each waits, with all others, for the signals of the first one. */
+VICTIM(crowd)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	int epoll, fd, i;
+	sigset_t set;
+
+	board_make();
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	V_SYS(sigprocmask(SIG_BLOCK, &set, NULL));
+	for (i = 1; i < CROWD; i++) {
+		epoll = V_SYS(epoll_create1(0));
+		fd = V_SYS(signalfd(-1, &set, 0));
+		V_SYS(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
+		vpage->word[i] = member(has_many, 0);
+		V_SYS(setpgid(vpage->word[i], vpage->word[1]));
+	}
+	vpage->word[0] = getpid();
+	members_await(CROWD - 1);
+	victim_ready();
+}
+
+/* By a thread that gets all of the image at once. */
+static int halfway_from_file(FIXTURE_DATA(halfway) *h)
+{
+	h->pipe[0] = dup(h->v.image);
+	if (h->pipe[0] < 0 || lseek(h->pipe[0], 0, SEEK_SET))
+		return -1;
+	return pthread_create(&h->thread, NULL, halfway_thread, h);
+}
+
+/* Sometimes near the end, when all are there, sometimes while they are being made. */
+static void halfway_kill(FIXTURE_DATA(halfway) *h, pid_t pid)
+{
+	bool late = random() % 2;
+	int i;
+
+	V_EQUAL(0, late ? halfway_begin(h) : halfway_from_file(h));
+	if (late)
+		halfway_send(h, h->img.len - h->sent);
+	else
+		sleep_ns(random() % 5000000);
+	for (i = random() % 5000; i; i--)
+		__asm__ volatile("pause");
+	if (!kill(pid, SIGKILL))
+		waitpid(pid, NULL, __WALL);
+	if (late)
+		close(h->pipe[1]);
+	pthread_join(h->thread, NULL);
+}
+
+TEST_F(halfway, anybody_may_be_killed_and_it_is_all_or_nothing)
+{
+	int count = the_count(100), all = 0, i;
+	pid_t pid[CROWD];
+
+	srandom(the_seed());
+	ASSERT_EQ(0, halfway_image(self, "crowd", pid, CROWD));
+	for (i = 0; i < count; i++) {
+		halfway_kill(self, pid[random() % CROWD]);
+		if (self->ret < 0) {
+			EXPECT_TRUE(nobody_is_left());
+		} else {
+			EXPECT_EQ(self->v.pid, self->ret);
+			all++;
+		}
+		tree_kill(&self->v);
+	}
+	test_log("%d times all, %d times nothing", all, count - all);
+}
+
+#define MANY_LIES	30000
+
+/*
+ * So many processes, each the child of the one before it, and the last thread is none.
+ * It must not take long to find that out, at least not as long as nobody can stop it.
+ */
+TEST_F(halfway, many_processes_are_looked_at_in_no_time)
+{
+	size_t one = 2 * sizeof(struct ckpt_rec) + sizeof(struct ckpt_process) +
+		     sizeof(struct ckpt_rec_thread);
+	struct ckpt_header *header;
+	struct ckpt_process *p;
+	struct ckpt_rec_thread *t;
+	struct ckpt_rec *rec;
+	uint8_t *data, *at;
+	uint32_t base, parent;
+	size_t before;
+	int64_t began;
+	int i;
+
+	ASSERT_EQ(0, halfway_image(self, "forty_threads", NULL, 0));
+	header = payload_at(&self->img, 0);
+	header->nr_tasks += MANY_LIES;
+	seal(&self->img);
+	before = self->img.off[find_rec(&self->img, CKPT_REC_PAGES, 0)];
+	data = malloc(self->img.len + MANY_LIES * one);
+	ASSERT_NE(NULL, data);
+	memcpy(data, self->img.data, before);
+	at = data + before;
+	memset(at, 0, MANY_LIES * one);
+	parent = header->root;
+	base = 1 << 24;
+	for (i = 0; i < MANY_LIES; i++) {
+		rec = (void *)at;
+		*rec = *rec_at(&self->img, find_rec(&self->img, CKPT_REC_PROCESS, 0));
+		rec->length = sizeof(*p);
+		rec->objref = base + 2 * i;
+		p = (void *)(rec + 1);
+		p->pid = p->pgid = p->sid = 100000 + i;
+		p->parent = parent;
+		p->nr_threads = 1;
+		parent = rec->objref;
+		rec->crc = rec_crc(rec);
+
+		rec = (void *)(p + 1);
+		*rec = *rec_at(&self->img, find_rec(&self->img, CKPT_REC_THREAD, 0));
+		rec->length = sizeof(*t);
+		rec->objref = base + 2 * i + 1;
+		t = (void *)(rec + 1);
+		t->process = parent;
+		t->tid = i < MANY_LIES - 1 ? 100000 + i : 0;
+		rec->crc = rec_crc(rec);
+		at = (void *)(t + 1);
+	}
+	memcpy(at, self->img.data + before, self->img.len - before);
+	at += self->img.len - before;
+	free(self->img.data);
+	self->img.data = data;
+	self->img.len = at - data;
+
+	/* It is not read to its end. */
+	ASSERT_EQ(0, halfway_pipe(self));
+	ASSERT_LT(0, fcntl(self->pipe[1], F_SETPIPE_SZ, 1 << 20));
+	began = now_ns(CLOCK_MONOTONIC);
+	ASSERT_EQ(0, pthread_create(&self->thread, NULL, halfway_thread, self));
+	EXPECT_EQ(-EBADMSG, halfway_end(self));
+	EXPECT_NE(NULL, strstr(self->v.log, "bad thread")) show_log(self->v.log);
+	began = now_ns(CLOCK_MONOTONIC) - began;
+	test_log("%d processes: %lld ms", MANY_LIES, (long long)began / 1000000);
+	EXPECT_GT(5000LL * slowness(), began / 1000000);
 }
 
 CKPT_TEST_MAIN

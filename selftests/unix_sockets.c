@@ -6,6 +6,7 @@
 #include <grp.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
+#include <sys/shm.h>
 #include <sys/un.h>
 #include <linux/sockios.h>
 
@@ -1139,6 +1140,114 @@ TEST_F(lies, every_field)
 	EXPECT_TRUE(any_word_does_no_harm(&self->v, &self->img, types, ARRAY_SIZE(types),
 					  the_count(60)));
 	EXPECT_EQ(0, finish_from(&self->v, &self->img));
+}
+
+/* ---- marks of out-of-band data ---- */
+
+/* Received data leave marks; of those around something there are two. */
+SURVIVES(unix_sockets, marks_of_out_of_band_data)
+{
+	char byte;
+	int s[2];
+
+	V_SYS(socketpair(AF_UNIX, SOCK_STREAM, 0, s));
+	put(s[0], "a");
+	V_EQUAL(1, send(s[0], "!", 1, MSG_OOB));
+	V_EQUAL(1, recv(s[1], &byte, 1, MSG_OOB));
+	put(s[0], "b");
+	V_EQUAL(1, send(s[0], "!", 1, MSG_OOB));
+	V_EQUAL(1, recv(s[1], &byte, 1, MSG_OOB));
+	put(s[0], "c");
+	V_EQUAL(1, send(s[0], "?", 1, MSG_OOB));
+	victim_ready();
+	V_EQUAL(1, recv(s[1], &byte, 1, MSG_OOB));
+	V_EQUAL('?', byte);
+	get_part(s[1], "a");
+	get_part(s[1], "b");
+	get_part(s[1], "c");
+	V_EQUAL(-1, recv(s[1], &byte, 1, MSG_DONTWAIT));
+	V_EQUAL(EAGAIN, errno);
+}
+
+VICTIM(has_three_messages)
+{
+	int s[2];
+
+	V_SYS(socketpair(AF_UNIX, SOCK_STREAM, 0, s));
+	put(s[0], "a");
+	put(s[0], "b");
+	put(s[0], "c");
+	victim_ready();
+}
+
+CKPT_IMAGE_FIXTURE(marks, has_three_messages)
+
+/* @what: for each message, whether it is text, out-of-band data, or a mark of such. */
+static long try_marks(struct victim *v, struct image *img, const char *what)
+{
+	struct ckpt_unix_msg *m;
+	int i;
+
+	for (i = 0; what[i]; i++) {
+		m = find(img, CKPT_REC_UNIX_MSG, i);
+		m->len = what[i] != 'm';
+		m->flags = what[i] == 'o' ? m->flags | CKPT_UNIX_MSG_OOB :
+					    m->flags & ~CKPT_UNIX_MSG_OOB;
+	}
+	return try_changed(v, img, 0);
+}
+
+#define MARKS(promise, what)						\
+	TEST_F(marks, promise)						\
+	{								\
+		EXPECT_EQ(-EBADMSG, try_marks(&self->v, &self->img, what)); \
+		EXPECT_NE(NULL, strstr(self->v.log, "out-of-band"));	\
+	}
+
+MARKS(two_in_a_row, "mmo")
+MARKS(two_at_the_end, "tmm")
+MARKS(nothing_else, "mmm")
+MARKS(one_behind_the_data, "omt")
+MARKS(one_far_behind_the_data, "otm")
+
+TEST_F(marks, such_as_there_are)
+{
+	EXPECT_EQ(self->v.pid, try_marks(&self->v, &self->img, "mto"));
+	EXPECT_EQ(self->v.pid, try_marks(&self->v, &self->img, "mtm"));
+	EXPECT_EQ(self->v.pid, try_marks(&self->v, &self->img, "tmo"));
+}
+
+/* ---- what nobody has a descriptor of ---- */
+
+VICTIM(sends_and_attaches)
+{
+	int s[2], file, id;
+
+	id = V_SYS(shmget(IPC_PRIVATE, 4096, 0600));
+	V_CHECK(shmat(id, NULL, 0) != (void *)-1);
+	V_SYS(shmctl(id, IPC_RMID, NULL));
+	V_SYS(socketpair(AF_UNIX, SOCK_STREAM, 0, s));
+	file = V_SYS(open(file_name("file"), O_RDWR | O_CREAT, 0644));
+	send_fds(s[0], "message", &file, 1);
+	victim_ready();
+}
+
+CKPT_IMAGE_FIXTURE(segment, sends_and_attaches)
+
+TEST_F(segment, is_not_to_be_had_by_a_message)
+{
+	struct ckpt_unix_msg *m = find(&self->img, CKPT_REC_UNIX_MSG, 0);
+	struct ckpt_file *f;
+	int i;
+
+	ASSERT_NE(NULL, m);
+	for (i = 0; (f = find(&self->img, CKPT_REC_FILE, i)); i++)
+		if (!strcmp((char *)f->type, "sysvshm"))
+			break;
+	ASSERT_NE(NULL, f);
+	*(uint32_t *)m->data = find_objref(&self->img, f);
+	EXPECT_EQ(-EBADMSG, try_changed(&self->v, &self->img, 0));
+	EXPECT_NE(NULL, strstr(self->v.log, "System V"));
 }
 
 CKPT_TEST_MAIN

@@ -201,8 +201,7 @@ SURVIVES(unlinked, extended_attributes_stay)
 
 	if (fsetxattr(fd, "user.one", "first", 5, 0)) {
 		V_EQUAL(EOPNOTSUPP, errno);
-		victim_ready();
-		return;
+		victim_cannot();
 	}
 	V_SYS(fsetxattr(fd, "user.empty", "", 0, 0));
 	V_SYS(fsetxattr(fd, "user.gone", "x", 1, 0));
@@ -258,8 +257,7 @@ SURVIVES(unlinked, a_tmpfile_can_be_given_a_name_later)
 
 	if (fd < 0) {
 		V_EQUAL(EOPNOTSUPP, errno);
-		victim_ready();
-		return;
+		victim_cannot();
 	}
 	put(fd, "contents");
 	victim_ready();
@@ -795,6 +793,57 @@ TEST_F(hostile, files_are_refused)
 		f->file = file;
 	}
 	EXPECT_EQ(0, finish_from(&self->v, &self->img));
+}
+
+/* ---- more than one name ---- */
+
+VICTIM(shares_a_file_that_had_two_names)
+{
+	int fd = open_file("file", O_RDWR);
+	char other[PATH_MAX];
+
+	put(fd, "contents");
+	strcpy(other, file_name("other"));
+	V_SYS(link(file_name("file"), other));
+	victim_ready();
+	V_SYS(unlink(file_name("file")));
+	V_SYS(unlink(other));
+	victim_ready();
+	V_CHECK(holds(fd, "contents"));
+}
+
+TEST_F(unlinked, a_file_that_others_have_by_another_name_is_refused)
+{
+	char path[128];
+	int fd;
+
+	REQUIRE_REAL_CHECKPOINT();
+	ASSERT_EQ(0, victim_start(&self->v, "shares_a_file_that_had_two_names"));
+	snprintf(path, sizeof(path), "%s/other", self->v.dir);
+	fd = open(path, O_RDWR);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, victim_next(&self->v));
+	EXPECT_EQ(-EOPNOTSUPP, victim_try_checkpoint(&self->v, 0));
+	EXPECT_NE(NULL, strstr(self->v.log, "outside")) show_log(self->v.log);
+	close(fd);
+	ASSERT_EQ(0, victim_cycle(&self->v, variant->restart));
+	ASSERT_EQ(0, victim_finish(&self->v));
+}
+
+/* Of the process itself, by either name. */
+SURVIVES(unlinked, a_file_that_had_two_names)
+{
+	char other[PATH_MAX];
+	int a = open_file("file", O_RDWR), b;
+
+	strcpy(other, file_name("other"));
+	V_SYS(link(file_name("file"), other));
+	b = V_SYS(open(other, O_RDWR));
+	V_SYS(unlink(file_name("file")));
+	V_SYS(unlink(other));
+	put(a, "contents");
+	victim_ready();
+	V_CHECK(holds(b, "contents"));
 }
 
 CKPT_TEST_MAIN

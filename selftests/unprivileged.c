@@ -4,7 +4,10 @@
  * not get by other system calls.
  */
 #include <grp.h>
+#include <mqueue.h>
 #include <stddef.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <linux/capability.h>
@@ -516,6 +519,199 @@ TEST_F(user, the_bounding_set_of_the_caller_stays_in_force)
 {
 	ASSERT_EQ(0, image_of(&self->v, "plain"));
 	ASSERT_EQ(0, in_child(&self->v, restart_with_less_bounding, 0));
+}
+
+/* ---- what the process could not read itself ---- */
+
+struct letter {
+	long type;
+	char text[8];
+};
+
+#define QUEUE	"/ckpt_unprivileged"
+
+/* It sends, posts or writes without the right to read what others have. */
+VICTIM(writes_only)
+{
+	struct sembuf up = { .sem_op = 1 };
+	struct letter letter = { 1, "mine" };
+	int id = atoi(victim_arg + 1);
+	char path[64];
+
+	switch (*victim_arg) {
+	case 'm':
+		V_SYS(msgsnd(id, &letter, sizeof(letter.text), 0));
+		break;
+	case 's':
+		V_SYS(semop(id, &up, 1));
+		break;
+	case 'q':
+		V_CHECK(mq_open(QUEUE, O_WRONLY) != (mqd_t)-1);
+		break;
+	case 'f':
+		V_SYS(open(file_name("fifo"), O_WRONLY));
+		break;
+	case 'p':
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", getppid(), id);
+		V_SYS(open(path, O_WRONLY));
+		break;
+	}
+	victim_ready();
+}
+
+/* Something of root that others may write to, with a secret in it: its number, or -1. */
+static int object_of_root(struct victim *v, int kind)
+{
+	struct mq_attr attr = { .mq_maxmsg = 2, .mq_msgsize = 8 };
+	struct letter letter = { 1, "secret" };
+	char path[128];
+	int id = -1;
+
+	umask(0);
+	switch (kind) {
+	case 'm':
+		id = msgget(IPC_PRIVATE, 0622);
+		return msgsnd(id, &letter, sizeof(letter.text), 0) ? -1 : id;
+	case 's':
+		return semget(IPC_PRIVATE, 1, 0622);
+	case 'q':
+		id = mq_open(QUEUE, O_RDWR | O_CREAT | O_EXCL, 0622, &attr);
+		return mq_send(id, "secret", 6, 0) ? -1 : id;
+	case 'f':
+		snprintf(path, sizeof(path), "%s/fifo", v->dir);
+		if (mkfifo(path, 0622))
+			return -1;
+		id = open(path, O_RDWR);
+		break;
+	case 'p':
+		id = memfd_create("shared", 0);
+		if (fchmod(id, 0622))
+			return -1;
+		break;
+	}
+	return write(id, "secret", 6) == 6 ? id : -1;
+}
+
+static void end_object(int kind, int id)
+{
+	switch (kind) {
+	case 'm':
+		msgctl(id, IPC_RMID, NULL);
+		break;
+	case 's':
+		semctl(id, 0, IPC_RMID);
+		break;
+	case 'q':
+		mq_unlink(QUEUE);
+		break;
+	}
+}
+
+/* Only the victim has it then, as far as anybody has. */
+static int refused_to_user(struct victim *v, int kind, int id)
+{
+	char arg[16];
+
+	snprintf(arg, sizeof(arg), "%c%d", kind, id);
+	C_EQUAL(0, become_user(0));
+	C_EQUAL(0, victim_start_with(v, "writes_only", arg));
+	if (strchr("qfp", kind))
+		close(id);
+	C_EQUAL(-EOPNOTSUPP, victim_try_checkpoint(v, 0));
+	C_TRUE(strstr(v->log, "may not read"));
+	return 0;
+}
+
+CHILD(checkpoint_secrets)
+{
+	int id = object_of_root(v, arg), ret, status;
+	pid_t pid;
+
+	C_TRUE(id >= 0);
+	/* root keeps the right to remove it */
+	pid = fork();
+	if (!pid) {
+		ret = refused_to_user(v, arg, id);
+		victim_kill(v);
+		_exit(ret);
+	}
+	if (strchr("qfp", arg))
+		close(id);
+	C_EQUAL(pid, waitpid(pid, &status, 0));
+	end_object(arg, id);
+	C_EQUAL(0, status);
+	return 0;
+}
+
+TEST_F(user, a_message_queue_he_may_only_send_to_is_refused)
+{
+	ASSERT_EQ(0, in_child(&self->v, checkpoint_secrets, 'm'));
+}
+
+TEST_F(user, semaphores_he_may_only_change_are_refused)
+{
+	ASSERT_EQ(0, in_child(&self->v, checkpoint_secrets, 's'));
+}
+
+TEST_F(user, a_posix_queue_he_may_only_send_to_is_refused)
+{
+	ASSERT_EQ(0, in_child(&self->v, checkpoint_secrets, 'q'));
+}
+
+TEST_F(user, a_fifo_he_may_only_write_to_is_refused)
+{
+	ASSERT_EQ(0, in_child(&self->v, checkpoint_secrets, 'f'));
+}
+
+TEST_F(user, shared_memory_he_may_only_write_to_is_refused)
+{
+	ASSERT_EQ(0, in_child(&self->v, checkpoint_secrets, 'p'));
+}
+
+/* ---- who has opened a file ---- */
+
+static uint64_t frame_of_vpage(int fd)
+{
+	uint64_t entry;
+
+	V_EQUAL(8, pread(fd, &entry, 8, VICTIM_PAGE_ADDR / PAGE * 8));
+	V_CHECK(entry >> 63);
+	return entry & ((1ULL << 55) - 1);
+}
+
+VICTIM(has_a_page_map)
+{
+	int fd;
+
+	V_EQUAL(0, become_user(0));
+	fd = V_SYS(open("/proc/self/pagemap", O_RDONLY));
+	V_EQUAL(0, frame_of_vpage(fd));
+	victim_ready();
+	V_EQUAL(0, frame_of_vpage(fd));
+}
+
+TEST_F(user, a_file_opened_by_him_has_his_rights_after_a_restart_by_root)
+{
+	ASSERT_EQ(0, image_of(&self->v, "has_a_page_map"));
+	ASSERT_EQ(0, victim_restart(&self->v));
+	EXPECT_EQ(0, victim_finish(&self->v));
+}
+
+VICTIM(had_the_page_map_opened)
+{
+	int fd = V_SYS(open("/proc/self/pagemap", O_RDONLY));
+
+	V_CHECK(frame_of_vpage(fd));
+	V_EQUAL(0, become_user(0));
+	V_CHECK(frame_of_vpage(fd));
+	victim_ready();
+}
+
+TEST_F(user, a_file_opened_with_rights_he_has_not_is_refused)
+{
+	ASSERT_EQ(0, victim_start(&self->v, "had_the_page_map_opened"));
+	EXPECT_TRUE(refuses(&self->v, "pagemap", "opened with other"));
+	EXPECT_EQ(0, victim_finish(&self->v));
 }
 
 CKPT_TEST_MAIN
