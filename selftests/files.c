@@ -4,6 +4,7 @@
  * what is kept, what is taken over from the caller of restart(), and what it
  * refuses since it is not the same any more.
  */
+#include <linux/capability.h>
 #include <pthread.h>
 #include <limits.h>
 #include <sys/ioctl.h>
@@ -464,6 +465,7 @@ SURVIVES(files, what_proc_says_of_the_machine_can_be_read_on)
 {
 	int meminfo = V_SYS(open("/proc/meminfo", O_RDONLY));
 	int stat = V_SYS(open("/proc/stat", O_RDONLY));
+	int setting = V_SYS(open("/proc/sys/kernel/cap_last_cap", O_RDONLY));
 	char buf[64] = "";
 
 	V_EQUAL(10, read(meminfo, buf, 10));
@@ -473,6 +475,8 @@ SURVIVES(files, what_proc_says_of_the_machine_can_be_read_on)
 	V_EQUAL(0, memcmp(buf, "MemTotal:", 9));
 	V_EQUAL(4, read(stat, buf, 4));
 	V_EQUAL(0, memcmp(buf, "cpu ", 4));
+	V_EQUAL(3, read(setting, buf, sizeof(buf)));
+	V_EQUAL(CAP_LAST_CAP, atoi(buf));
 }
 
 /* ---- working directory and the like ---- */

@@ -1583,7 +1583,6 @@ FIXTURE_SETUP(halfway)
 	REQUIRE_REAL_CHECKPOINT();
 	ASSERT_EQ(0, tree_adopt());
 	signal(SIGPIPE, SIG_IGN);
-	crc_init();
 	victim_init(&self->v);
 	self->img.data = NULL;
 }
@@ -1935,7 +1934,7 @@ TEST_F(halfway, anybody_may_be_killed_and_it_is_all_or_nothing)
 	test_log("%d times all, %d times nothing", all, count - all);
 }
 
-#define MANY_LIES	30000
+#define MANY_LIES	(30000 / slowness())
 
 /*
  * So many processes, each the child of the one before it, and the last thread is none.
@@ -2004,7 +2003,7 @@ TEST_F(halfway, many_processes_are_looked_at_in_no_time)
 	EXPECT_NE(NULL, strstr(self->v.log, "bad thread")) show_log(self->v.log);
 	began = now_ns(CLOCK_MONOTONIC) - began;
 	test_log("%d processes: %lld ms", MANY_LIES, (long long)began / 1000000);
-	EXPECT_GT(5000LL * slowness(), began / 1000000);
+	EXPECT_GT(10000LL * slowness(), began / 1000000);
 }
 
 CKPT_TEST_MAIN

@@ -674,6 +674,7 @@ static uint64_t frame_of_vpage(int fd)
 {
 	uint64_t entry;
 
+	(void)*(volatile int *)VICTIM_PAGE_ADDR;	/* to have it there */
 	V_EQUAL(8, pread(fd, &entry, 8, VICTIM_PAGE_ADDR / PAGE * 8));
 	V_CHECK(entry >> 63);
 	return entry & ((1ULL << 55) - 1);
