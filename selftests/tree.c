@@ -1534,11 +1534,14 @@ VICTIM(many)
 	V_EQUAL(-1, wait(NULL));
 }
 
+/* Fewer in a slow guest */
 TEST_F(tree, a_thousand_processes)
 {
 	int64_t began, took[2];
+	char number[16];
 
-	ASSERT_EQ(0, victim_start_with(&self->v, "many", "1000"));
+	snprintf(number, sizeof(number), "%d", 1000 / slowness());
+	ASSERT_EQ(0, victim_start_with(&self->v, "many", number));
 	if (!dry_run()) {
 		began = now_ns(CLOCK_MONOTONIC);
 		ASSERT_EQ(0, victim_checkpoint(&self->v, variant->restart ?
@@ -1932,6 +1935,36 @@ TEST_F(halfway, anybody_may_be_killed_and_it_is_all_or_nothing)
 		tree_kill(&self->v);
 	}
 	test_log("%d times all, %d times nothing", all, count - all);
+}
+
+struct waiter {
+	pthread_t thread;
+	pid_t pid;
+	int err;
+};
+
+static void *waits_for(void *arg)
+{
+	struct waiter *w = arg;
+
+	w->err = waitpid(w->pid, NULL, __WALL) < 0 ? errno : 0;
+	return NULL;
+}
+
+/* Who waits for a process while it is restarted learns that it is somebody else's child. */
+TEST_F(halfway, a_wait_for_what_gets_another_parent_ends)
+{
+	struct waiter waiter;
+	pid_t pid[CROWD];
+
+	ASSERT_EQ(0, halfway_image(self, "crowd", pid, CROWD));
+	ASSERT_EQ(0, halfway_begin(self));
+	waiter.pid = pid[1];
+	ASSERT_EQ(0, pthread_create(&waiter.thread, NULL, waits_for, &waiter));
+	sleep_ms(100 * slowness());
+	ASSERT_EQ(self->v.pid, halfway_end(self)) show_log(self->v.log);
+	EXPECT_TRUE(WAIT_FOR(!pthread_tryjoin_np(waiter.thread, NULL)));
+	EXPECT_EQ(ECHILD, waiter.err);
 }
 
 #define MANY_LIES	(30000 / slowness())
