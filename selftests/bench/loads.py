@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Servers and virtual machines under load, with increments taken by the kernel.
 
-usage: loads.py [-r ROUNDS] [redis|postgresql|openjdk|age]...
+usage: loads.py [-r ROUNDS] [-k] [redis|postgresql|openjdk|age]...
 
 redis		a server with 30 MB, and a client that sets keys at random
 postgresql	a server, and pgbench with four connections
@@ -11,6 +11,7 @@ age		encrypts zeros; in Go
 
 Each is one tree of processes. Each round lets it run undisturbed and with an increment
 each second and every 5 seconds, on tmpfs, and compares the work it gets done in a second.
+The kernel takes them by its own clock; with -k on SIGCKPT, as from kill -CKPT.
 """
 import argparse
 import os
@@ -20,11 +21,13 @@ import socket
 import statistics
 import subprocess
 import sys
+import threading
 import time
 
 import auto
 import programs
 
+SIGCKPT = 16
 INTERVALS = [1, 5]		# seconds
 SECONDS = {None: 8, 1: 12, 5: 21}	# to measure for
 
@@ -131,15 +134,37 @@ class Load(programs.Program):
         shutil.rmtree(self.directory)
 
 
-def measure(load, automatic, interval):
+class Signals:
+    """As from kill -CKPT PID, now and whenever so many seconds have passed"""
+
+    def __init__(self, pid, interval):
+        self.pid = pid
+        self.interval = interval
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        os.kill(self.pid, SIGCKPT)
+        while not self.over.wait(self.interval):
+            os.kill(self.pid, SIGCKPT)
+
+    def end(self):
+        self.over.set()
+        self.thread.join()
+
+
+def measure(load, automatic, interval, by_signal=False):
     """Work in a second; bytes of the full image and of an increment, time frozen"""
     names = "images", "failed", "bytes"
     if not interval:
         return programs.measure(load, None, SECONDS[None])[0], None
     was = automatic.value("bytes")
-    automatic.set(f"off interval_ms={interval * 1000} full_every=65536 keep=2 "
+    clock = 0 if by_signal else interval * 1000
+    automatic.set(f"off interval_ms={clock} full_every=65536 keep=2 "
                   f"pattern={automatic.directory}/%p.%n.ckpt")
     images = automatic.value("images")
+    signals = Signals(load.pid, interval) if by_signal else None
     while automatic.value("images") == images and not automatic.value("failed"):
         time.sleep(0.02)
     full = automatic.value("bytes") - was
@@ -150,6 +175,8 @@ def measure(load, automatic, interval):
         with open(automatic.path, encoding="utf-8") as file:
             sys.exit(f"{images} images, {failed} failed\n{file.read()}")
     freeze = automatic.value("last_freeze_ns")
+    if signals:
+        signals.end()
     automatic.end()
     os.makedirs(automatic.directory)
     if load.name == "postgresql":
@@ -157,7 +184,7 @@ def measure(load, automatic, interval):
     return rate, (full, size / images, freeze)
 
 
-def bench(name, rounds):
+def bench(name, rounds, by_signal):
     slower = {interval: [] for interval in INTERVALS}
     seen = {interval: [] for interval in INTERVALS}
     for _ in range(rounds):
@@ -170,7 +197,7 @@ def bench(name, rounds):
         # On both sides of each, as much may change over time
         undisturbed = [measure(load, automatic, None)[0]]
         for interval in INTERVALS:
-            rate, what = measure(load, automatic, interval)
+            rate, what = measure(load, automatic, interval, by_signal)
             undisturbed.append(measure(load, automatic, None)[0])
             slower[interval].append(1 - 2 * rate / sum(undisturbed[-2:]))
             seen[interval].append(what)
@@ -191,6 +218,7 @@ def bench(name, rounds):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("-r", "--rounds", type=int, default=1)
+    parser.add_argument("-k", "--kill", action="store_true")
     parser.add_argument("--redis-client", action="store_true", help="be this program")
     parser.add_argument("name", nargs="*")
     args = parser.parse_args()
@@ -199,7 +227,7 @@ def main():
     if set(args.name) - set(Load.commands) or args.rounds < 1:
         parser.error(f"the programs are {', '.join(Load.commands)}; rounds, at least one")
     for name in args.name or Load.commands:
-        bench(name, args.rounds)
+        bench(name, args.rounds, args.kill)
 
 
 if __name__ == "__main__":
