@@ -9,6 +9,8 @@
 #include <poll.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
+#include <sys/statvfs.h>
 
 #define NOBODY	65534
 
@@ -928,6 +930,178 @@ TEST_F(autockpt, a_restarted_process_goes_on_with_them)
 	EXPECT_TRUE(WAIT_FOR(access(in_dir(self, "0"), F_OK)));
 	ASSERT_EQ(0, auto_set(self->v.pid, "off"));
 	ASSERT_EQ(0, victim_finish(&self->v));
+}
+
+/* ---- programs with other rights ---- */
+
+#define SUID_DUMPABLE	"/proc/sys/fs/suid_dumpable"
+
+/* This program, as DIR/privileged, with the rights of root. */
+static int make_privileged(FIXTURE_DATA(autockpt) *self)
+{
+	struct statvfs fs;
+	struct stat st;
+	int from, to, err = -EIO;
+
+	if (chown(self->v.dir, NOBODY, NOBODY) || statvfs(self->v.dir, &fs))
+		return -errno;
+	if (fs.f_flag & ST_NOSUID)
+		return -EPERM;
+	from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	to = open(in_dir(self, "privileged"), O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+	if (from >= 0 && to >= 0 && !fstat(from, &st) &&
+	    sendfile(to, from, NULL, st.st_size) == st.st_size && !fchmod(to, 04755))
+		err = 0;
+	close(from);
+	close(to);
+	return err;
+}
+
+static bool is_privileged(pid_t pid)
+{
+	char path[64], comm[32] = "";
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	return read_text(path, comm, sizeof(comm)) > 0 && !strcmp(comm, "privileged\n");
+}
+
+VICTIM(gets_rights)
+{
+	char *const argv[] = { "victim", "--victim", "waits", (char *)victim_dir, "", NULL };
+	char words[256];
+
+	V_SYS(setresgid(NOBODY, NOBODY, NOBODY));
+	V_SYS(setresuid(NOBODY, NOBODY, NOBODY));
+	V_SYS(prctl(PR_SET_DUMPABLE, 1));
+	snprintf(words, sizeof(words), "pattern=%s/%%n.img", victim_dir);
+	V_SYS(prctl(PR_CHECKPOINT, PR_CHECKPOINT_SET, words, strlen(words), 0));
+	victim_ready();
+	if (!strcmp(victim_arg, "signal"))
+		V_SYS(kill(getpid(), SIGCKPT));
+	V_SYS(execv(file_name("privileged"), argv));
+}
+
+static bool get_rights(struct victim *v)
+{
+	if (victim_go(v) || !WAIT_FOR(is_privileged(v->pid)))
+		return false;
+	v->turn = 0;
+	return victim_wait(v) == VICTIM_IS_READY;
+}
+
+/* Files of root's whose name a user has chosen. */
+static int images_of_root(const char *dir)
+{
+	struct dirent *entry;
+	DIR *d = opendir(dir);
+	struct stat st;
+	int nr = 0;
+
+	while (d && (entry = readdir(d)))
+		nr += strstr(entry->d_name, ".img") &&
+		      !fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) &&
+		      !st.st_uid;
+	if (d)
+		closedir(d);
+	return nr;
+}
+
+/* What a user has asked for is not done with the rights of the program he executes. */
+TEST_F(autockpt, rights_got_meanwhile_are_not_used)
+{
+	char before[16] = "";
+	int err, i;
+
+	err = make_privileged(self);
+	if (err == -EPERM)
+		SKIP(return, "set-user-ID programs have no effect there");
+	ASSERT_EQ(0, err);
+	read_text(SUID_DUMPABLE, before, sizeof(before));
+	ASSERT_EQ(0, write_text(SUID_DUMPABLE, "1"));
+	for (i = 0; i < TIMES; i++) {
+		EXPECT_EQ(0, victim_start_with(&self->v, "gets_rights", "signal"));
+		EXPECT_TRUE(get_rights(&self->v));
+		EXPECT_TRUE(WAIT_IDLE(self->v.pid));
+		EXPECT_EQ(0, images_of_root(self->v.dir))
+			auto_show(self->v.pid);
+		victim_kill(&self->v);
+	}
+	write_text(SUID_DUMPABLE, before);
+}
+
+/* Nor are the user's images removed with them, nor may who saw his see the others. */
+TEST_F(autockpt, images_of_the_program_before_are_forgotten)
+{
+	char before[16] = "", path[64], text[8192];
+	int err, fd;
+
+	err = make_privileged(self);
+	if (err == -EPERM)
+		SKIP(return, "set-user-ID programs have no effect there");
+	ASSERT_EQ(0, err);
+	read_text(SUID_DUMPABLE, before, sizeof(before));
+	ASSERT_EQ(0, victim_start_with(&self->v, "gets_rights", ""));
+	ASSERT_TRUE(signal_and_see(&self->v, 0));
+	ASSERT_EQ(0, access(in_dir(self, "0.img"), F_OK));
+	snprintf(path, sizeof(path), "/proc/%d/checkpoint", self->v.pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	ASSERT_GE(fd, 0);
+
+	EXPECT_EQ(0, write_text(SUID_DUMPABLE, "1"));
+	EXPECT_TRUE(get_rights(&self->v));
+	EXPECT_EQ(0, auto_set(self->v.pid, "keep=1 remove_at_exit=2 pattern=%s/%%n.img",
+			      self->v.dir));
+	EXPECT_TRUE(signal_and_see(&self->v, 0));
+	EXPECT_TRUE(signal_and_see(&self->v, 0));
+	EXPECT_LT(0, pread(fd, text, sizeof(text), 0));
+	EXPECT_EQ(0, victim_kill(&self->v));
+	write_text(SUID_DUMPABLE, before);
+	EXPECT_EQ(0, access(in_dir(self, "0.img"), F_OK));
+	EXPECT_TRUE(WAIT_FOR(count_files(self->v.dir, ".img") == 1));
+	EXPECT_EQ(-1, pread(fd, text, sizeof(text), 0));
+	EXPECT_EQ(EACCES, errno);
+	close(fd);
+}
+
+/* A directory that has been replaced by a symbolic link is not the one of the image. */
+TEST_F(autockpt, images_are_not_removed_through_symbolic_links)
+{
+	char sub[160], elsewhere[160], image[192];
+
+	strcpy(sub, in_dir(self, "sub"));
+	strcpy(elsewhere, in_dir(self, "elsewhere"));
+	ASSERT_EQ(0, mkdir(sub, 0755));
+	ASSERT_EQ(0, victim_start(&self->v, "waits"));
+	ASSERT_EQ(0, auto_set(self->v.pid, "remove_at_exit=2 pattern=%s/%%n", sub));
+	ASSERT_TRUE(signal_and_see(&self->v, 0));
+	ASSERT_EQ(0, rename(sub, elsewhere));
+	ASSERT_EQ(0, symlink("elsewhere", sub));
+	ASSERT_EQ(0, victim_kill(&self->v));
+	snprintf(image, sizeof(image), "%s/0", elsewhere);
+	EXPECT_EQ(0, access(image, F_OK));
+}
+
+/* Whoever changes one setting does not undo what another changes at that moment. */
+TEST_F(autockpt, settings_are_changed_one_after_the_other)
+{
+	int status, i;
+	pid_t child;
+
+	ASSERT_EQ(0, victim_start(&self->v, "waits"));
+	child = fork();
+	ASSERT_LE(0, child);
+	for (i = 0; i < 2000; i++) {
+		const char *name = child ? "keep" : "full_every";
+
+		if (auto_set(self->v.pid, "%s=%d", name, i % 900 + 1) ||
+		    auto_value(self->v.pid, name) != i % 900 + 1)
+			break;
+	}
+	if (!child)
+		_exit(i != 2000);
+	EXPECT_EQ(2000, i);
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_EQ(0, status);
 }
 
 CKPT_TEST_MAIN

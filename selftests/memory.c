@@ -691,16 +691,61 @@ VICTIM(ksm)
 		CHECK_FILLED(area + i * PAGE, PAGE, i);
 }
 
+static long ksm_zero_pages(void)
+{
+	char text[32] = "";
+
+	read_text("/sys/kernel/mm/ksm/ksm_zero_pages", text, sizeof(text));
+	return atol(text);
+}
+
+/* Zeros of the process's own, in place of what the file has */
+VICTIM(ksm_zeroes)
+{
+	size_t len = 64 * PAGE;
+	int fd = V_SYS(open(file_name("file"), O_RDWR | O_CREAT, 0600));
+	char *area, *other = malloc(len);
+
+	memset(other, 0xff, len);
+	V_EQUAL((long)len, write(fd, other, len));
+	area = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	V_CHECK(area != MAP_FAILED);
+	V_SYS(madvise(area, len, MADV_MERGEABLE));
+	memset(area, 0, len);
+	V_CHECK(WAIT_FOR(ksm_zero_pages() >= 64));
+	victim_ready();
+	memset(other, 0, len);
+	V_EQUAL(0, memcmp(area, other, len));
+}
+
+static int live_with_ksm(struct victim *v, const char *name, bool restart)
+{
+	int ret;
+
+	write_text("/sys/kernel/mm/ksm/pages_to_scan", "1000");
+	write_text("/sys/kernel/mm/ksm/sleep_millisecs", "10");
+	ret = victim_live(v, name, restart);
+	write_text("/sys/kernel/mm/ksm/run", "2");
+	write_text("/sys/kernel/mm/ksm/run", "0");
+	return ret;
+}
+
 TEST_F(memory, pages_merged_by_ksm_survive)
 {
 	if (write_text("/sys/kernel/mm/ksm/run", "1"))
 		SKIP(return, "kernel without KSM");
-	write_text("/sys/kernel/mm/ksm/pages_to_scan", "1000");
-	write_text("/sys/kernel/mm/ksm/sleep_millisecs", "10");
-	int ret = victim_live(&self->v, "ksm", variant->restart);
+	ASSERT_EQ(0, live_with_ksm(&self->v, "ksm", variant->restart));
+}
 
-	write_text("/sys/kernel/mm/ksm/run", "2");
-	write_text("/sys/kernel/mm/ksm/run", "0");
+TEST_F(memory, zeroes_merged_by_ksm_survive)
+{
+	int ret;
+
+	if (write_text("/sys/kernel/mm/ksm/use_zero_pages", "1") ||
+	    write_text("/sys/kernel/mm/ksm/run", "1"))
+		SKIP(return, "kernel without KSM");
+	ret = live_with_ksm(&self->v, "ksm_zeroes", variant->restart);
+	write_text("/sys/kernel/mm/ksm/use_zero_pages", "0");
 	ASSERT_EQ(0, ret);
 }
 

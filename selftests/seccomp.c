@@ -421,4 +421,28 @@ HOSTILE(unknown_mode, state->mode = 3)
 HOSTILE(strict_with_a_filter, state->mode = SECCOMP_MODE_STRICT)
 HOSTILE(filters_without_a_filter, state->filter = 0)
 
+/* Nothing is added to what the restarter is under, as in containers. */
+TEST_F(limits, the_filter_of_the_restarter_needs_no_privilege)
+{
+	int state;
+	pid_t child;
+
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "privileged"));
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		if (forbid(__NR_getppid, 99, 0) || drop_capability(CAP_SYS_ADMIN))
+			_exit(2);
+		if (victim_try_restart(&self->v, RESTART_HOST_CLOCKS) != self->v.pid) {
+			show_log(self->v.log);
+			_exit(3);
+		}
+		_exit(victim_finish(&self->v) ? 4 : 0);
+	}
+	ASSERT_EQ(child, waitpid(child, &state, 0));
+	EXPECT_EQ(0, state);
+	if (state)
+		kill(self->v.pid, SIGKILL);
+}
+
 CKPT_TEST_MAIN

@@ -884,4 +884,74 @@ TEST_F(sigckpt, kernel_threads_ignore_it)
 	EXPECT_EQ(0, kill(2, 0));
 }
 
+/* ---- what the administrator forbids to those who take part ---- */
+
+static void count_on_page(int nr)
+{
+	vpage->word[0]++;
+}
+
+VICTIM(takes_part_as_nobody)
+{
+	struct sigaction act = { .sa_handler = count_on_page, .sa_flags = SA_RESTART };
+	sigset_t set;
+
+	V_SYS(setresgid(NOBODY, NOBODY, NOBODY));
+	V_SYS(setresuid(NOBODY, NOBODY, NOBODY));
+	V_SYS(prctl(PR_SET_DUMPABLE, 1));
+	V_SYS(sigaction(SIGCKPT, &act, NULL));
+	V_SYS(prctl(PR_CHECKPOINT, PR_CHECKPOINT_OPT_IN, CHECKPOINT_NO_LIMIT, 0, 0));
+	victim_ready();
+
+	/* left to the kernel, but later */
+	sigemptyset(&set);
+	sigaddset(&set, SIGCKPT);
+	signal(SIGCKPT, SIG_DFL);
+	V_SYS(sigprocmask(SIG_BLOCK, &set, NULL));
+	victim_ready();
+	V_SYS(sigprocmask(SIG_UNBLOCK, &set, NULL));
+	victim_ready();
+
+	/* pending when it does not take part any more */
+	V_SYS(sigprocmask(SIG_BLOCK, &set, NULL));
+	victim_ready();
+	V_SYS(prctl(PR_CHECKPOINT, PR_CHECKPOINT_OPT_OUT, 0, 0, 0));
+	victim_ready();
+}
+
+TEST_F(sigckpt, who_takes_part_is_protected_as_well)
+{
+	pid_t pid;
+
+	ASSERT_EQ(0, chown(self->v.dir, NOBODY, NOBODY));
+	ASSERT_EQ(0, victim_start(&self->v, "takes_part_as_nobody"));
+	pid = self->v.pid;
+	ASSERT_EQ(0, write_text(SYSCTL_DIR "checkpoint_signal", "1"));
+	EXPECT_EQ(EPERM, kill_as(NOBODY, pid));
+	ASSERT_EQ(0, write_text(SYSCTL_DIR "checkpoint_signal", "0"));
+	EXPECT_EQ(-1, kill(pid, SIGCKPT));
+	EXPECT_EQ(EPERM, errno);
+	sleep_ms(100);
+	EXPECT_EQ(0, victim_word(&self->v, 0));
+	/* Its own checkpoints it has asked for itself. */
+	ASSERT_EQ(0, auto_set(pid, "interval_ms=100"));
+	EXPECT_TRUE(WAIT_FOR(victim_word(&self->v, 0) > 0));
+	ASSERT_EQ(0, auto_set(pid, "interval_ms=0"));
+
+	ASSERT_EQ(0, victim_next(&self->v));		/* default, blocked */
+	ASSERT_EQ(0, write_text(SYSCTL_DIR "checkpoint_signal", "2"));
+	ASSERT_EQ(0, kill(pid, SIGCKPT));
+	ASSERT_EQ(0, write_text(SYSCTL_DIR "checkpoint_signal", "0"));
+	ASSERT_EQ(0, victim_next(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));		/* blocked again */
+	ASSERT_EQ(0, write_text(SYSCTL_DIR "checkpoint_signal", "2"));
+	ASSERT_EQ(0, kill(pid, SIGCKPT));
+	ASSERT_EQ(0, write_text(SYSCTL_DIR "checkpoint_signal", "0"));
+	ASSERT_EQ(0, victim_next(&self->v));
+	sleep_ms(300);
+	EXPECT_EQ(0, auto_value(pid, "images"));
+	EXPECT_EQ(0, auto_value(pid, "failed"));
+	ASSERT_EQ(0, victim_finish(&self->v));
+}
+
 CKPT_TEST_MAIN
