@@ -934,6 +934,9 @@ TEST_F(autockpt, a_restarted_process_goes_on_with_them)
 
 /* ---- programs with other rights ---- */
 
+/* Not where the images go: set-user-ID programs have no effect there. */
+#define PRIVILEGED_DIR	"/var/tmp"
+#define PRIVILEGED	PRIVILEGED_DIR "/linux-cr.privileged"
 #define SUID_DUMPABLE	"/proc/sys/fs/suid_dumpable"
 
 /* This program, as DIR/privileged, with the rights of root. */
@@ -943,14 +946,15 @@ static int make_privileged(FIXTURE_DATA(autockpt) *self)
 	struct stat st;
 	int from, to, err = -EIO;
 
-	if (chown(self->v.dir, NOBODY, NOBODY) || statvfs(self->v.dir, &fs))
+	if (chown(self->v.dir, NOBODY, NOBODY) || statvfs(PRIVILEGED_DIR, &fs))
 		return -errno;
 	if (fs.f_flag & ST_NOSUID)
 		return -EPERM;
 	from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	to = open(in_dir(self, "privileged"), O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+	to = open(PRIVILEGED, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
 	if (from >= 0 && to >= 0 && !fstat(from, &st) &&
-	    sendfile(to, from, NULL, st.st_size) == st.st_size && !fchmod(to, 04755))
+	    sendfile(to, from, NULL, st.st_size) == st.st_size && !fchmod(to, 04755) &&
+	    !symlink(PRIVILEGED, in_dir(self, "privileged")))
 		err = 0;
 	close(from);
 	close(to);
@@ -1027,6 +1031,7 @@ TEST_F(autockpt, rights_got_meanwhile_are_not_used)
 		victim_kill(&self->v);
 	}
 	write_text(SUID_DUMPABLE, before);
+	unlink(PRIVILEGED);
 }
 
 /* Nor are the user's images removed with them, nor may who saw his see the others. */
@@ -1056,6 +1061,7 @@ TEST_F(autockpt, images_of_the_program_before_are_forgotten)
 	EXPECT_LT(0, pread(fd, text, sizeof(text), 0));
 	EXPECT_EQ(0, victim_kill(&self->v));
 	write_text(SUID_DUMPABLE, before);
+	unlink(PRIVILEGED);
 	EXPECT_EQ(0, access(in_dir(self, "0.img"), F_OK));
 	EXPECT_TRUE(WAIT_FOR(count_files(self->v.dir, ".img") == 1));
 	EXPECT_EQ(-1, pread(fd, text, sizeof(text), 0));
