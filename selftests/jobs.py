@@ -467,7 +467,9 @@ class KernelUse:
                  if (more := count - before.counts.get(name, 0)) >= times]
         if self.processes > before.processes:
             found.append(f"{self.processes - before.processes} processes")
-        return found + self.log[len(before.log):]
+        # What the kernel says of a busy machine under an emulator
+        return found + [line for line in self.log[len(before.log):]
+                        if "hrtimer: interrupt took" not in line]
 
 
 class Tests:
