@@ -119,9 +119,9 @@ demo: all
 check: all
 	@selftests/check
 
-# TESTS=FILE: only those that FILE lists
+# TESTS=FILE: only those that FILE lists; SAMPLE=N: every Nth
 check-debug: kernel-debug tools images
-	@selftests/check --debug $(if $(TESTS),--only $(TESTS))
+	@selftests/check --debug $(if $(TESTS),--only $(TESTS)) $(if $(SAMPLE),--sample $(SAMPLE))
 
 # PLANTS: only these
 check-plants: all
