@@ -6,7 +6,11 @@
 
 #include "ckpt_auto.h"
 
+#include <linux/userfaultfd.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
@@ -672,8 +676,12 @@ VICTIM(exits)
 	_exit(atoi(victim_arg));
 }
 
-/* What is left of two images of a process that exits with this, or is killed. */
-static int left_at_exit(FIXTURE_DATA(autockpt) *self, int remove, const char *status)
+/*
+ * What is left of two images of a process that exits with this, or is killed.  It does
+ * not wait for the removal.
+ */
+static int left_at_exit(FIXTURE_DATA(autockpt) *self, int remove, const char *status,
+			int expected)
 {
 	if (victim_start_with(&self->v, "exits", *status ? status : "0") ||
 	    auto_set(self->v.pid, "remove_at_exit=%d pattern=%s/%%n.img", remove, self->v.dir) ||
@@ -686,17 +694,21 @@ static int left_at_exit(FIXTURE_DATA(autockpt) *self, int remove, const char *st
 		return -1;
 	waitpid(self->v.pid, &self->v.status, 0);
 	self->v.alive = false;
+	if (expected)
+		sleep_ms(300);
+	else
+		WAIT_FOR(!count_files(self->v.dir, ".img"));
 	return count_files(self->v.dir, ".img");
 }
 
 TEST_F(autockpt, images_are_removed_at_exit_if_asked)
 {
-	EXPECT_EQ(0, left_at_exit(self, 1, "0"));
-	EXPECT_EQ(0, left_at_exit(self, 2, "7"));
-	EXPECT_EQ(0, left_at_exit(self, 2, ""));
-	EXPECT_EQ(2, left_at_exit(self, 0, "0"));
-	EXPECT_EQ(2, left_at_exit(self, 1, "7"));
-	EXPECT_EQ(2, left_at_exit(self, 1, ""));
+	EXPECT_EQ(0, left_at_exit(self, 1, "0", 0));
+	EXPECT_EQ(0, left_at_exit(self, 2, "7", 0));
+	EXPECT_EQ(0, left_at_exit(self, 2, "", 0));
+	EXPECT_EQ(2, left_at_exit(self, 0, "0", 2));
+	EXPECT_EQ(2, left_at_exit(self, 1, "7", 2));
+	EXPECT_EQ(2, left_at_exit(self, 1, "", 2));
 }
 
 TEST_F(autockpt, what_became_of_it_can_be_read_afterwards)
@@ -1088,6 +1100,7 @@ TEST_F(autockpt, images_are_not_removed_through_symbolic_links)
 	ASSERT_EQ(0, symlink("elsewhere", sub));
 	ASSERT_EQ(0, victim_kill(&self->v));
 	snprintf(image, sizeof(image), "%s/0", elsewhere);
+	sleep_ms(300);
 	EXPECT_EQ(0, access(image, F_OK));
 }
 
@@ -1112,6 +1125,208 @@ TEST_F(autockpt, settings_are_changed_one_after_the_other)
 	EXPECT_EQ(2000, i);
 	ASSERT_EQ(child, waitpid(child, &status, 0));
 	EXPECT_EQ(0, status);
+}
+
+/* ---- agents ---- */
+
+static int set_agents(const char *nr)
+{
+	return write_text(SYSCTL_AGENTS, nr);
+}
+
+/* A checkpoint for which there is no kernel thread is put off, and that is said. */
+TEST_F(autockpt, a_checkpoint_waits_for_an_agent)
+{
+	ASSERT_EQ(0, victim_start(&self->v, "waits"));
+	ASSERT_EQ(0, set_agents("0"));
+	ASSERT_EQ(0, kill(self->v.pid, SIGCKPT));
+	ASSERT_TRUE(WAIT_FOR(auto_value(self->v.pid, "last_error") == EAGAIN));
+	EXPECT_TRUE(auto_reports(self->v.pid, "max_checkpoint_agents"));
+	sleep_ms(1500);
+	EXPECT_EQ(0, auto_value(self->v.pid, "images"));
+	EXPECT_EQ(0, auto_value(self->v.pid, "failed"));
+	EXPECT_EQ(1, auto_value(self->v.pid, "requests"));
+	EXPECT_TRUE(WAIT_FOR(strstr(auto_text(self->v.pid), "state:\trequested")));
+	ASSERT_EQ(0, set_agents(self->sysctls.agents));
+	ASSERT_TRUE(WAIT_IMAGES(self->v.pid, 1));
+	EXPECT_EQ(0, auto_value(self->v.pid, "last_error"));
+	EXPECT_EQ(0, auto_value(self->v.pid, "failed"));
+	EXPECT_TRUE(unharmed(&self->v, in_dir(self, "%d.ckpt", self->v.pid)));
+}
+
+VICTIM(takes_one_that_fails)
+{
+	victim_ready();
+	V_EQUAL(-1, prctl(PR_CHECKPOINT, PR_CHECKPOINT_TAKE, 0, 0, 0));
+	V_EQUAL(EAGAIN, errno);
+	victim_ready();
+}
+
+TEST_F(autockpt, who_waits_for_it_is_told_that_there_is_no_agent)
+{
+	ASSERT_EQ(0, victim_start(&self->v, "takes_one_that_fails"));
+	ASSERT_EQ(0, set_agents("0"));
+	EXPECT_EQ(0, victim_next(&self->v));
+	EXPECT_EQ(1, auto_value(self->v.pid, "failed"));
+	EXPECT_TRUE(auto_reports(self->v.pid, "max_checkpoint_agents"));
+	EXPECT_EQ(0, victim_finish(&self->v));
+}
+
+#define MANY	20
+
+/* As by pkill -CKPT: each is taken, some later. */
+TEST_F(autockpt, many_processes_have_few_agents)
+{
+	struct victim *v = calloc(MANY, sizeof(*v));
+	int i;
+
+	ASSERT_NE(NULL, v);
+	ASSERT_EQ(0, set_pattern("%s/%%p.img", self->v.dir));
+	ASSERT_EQ(0, set_agents("2"));
+	for (i = 0; i < MANY; i++) {
+		victim_init(&v[i]);
+		ASSERT_EQ(0, victim_start(&v[i], "waits"));
+	}
+	for (i = 0; i < MANY; i++)
+		ASSERT_EQ(0, kill(v[i].pid, SIGCKPT));
+	EXPECT_TRUE(WAIT_FOR(count_files(self->v.dir, ".img") == MANY));
+	for (i = 0; i < MANY; i++) {
+		EXPECT_EQ(0, auto_value(v[i].pid, "failed"))
+			auto_show(v[i].pid);
+		victim_kill(&v[i]);
+		victim_cleanup(&v[i]);
+	}
+	free(v);
+}
+
+static bool lets_one_at_exit(FIXTURE_DATA(autockpt) *self)
+{
+	return !victim_start(&self->v, "waits") &&
+	       !auto_set(self->v.pid, "remove_at_exit=2 pattern=%s/%%n.img", self->v.dir) &&
+	       signal_and_see(&self->v, 0);
+}
+
+TEST_F(autockpt, the_removal_of_images_waits_for_an_agent)
+{
+	ASSERT_TRUE(lets_one_at_exit(self));
+	ASSERT_EQ(0, set_agents("0"));
+	ASSERT_EQ(0, victim_kill(&self->v));
+	sleep_ms(500);
+	EXPECT_EQ(1, count_files(self->v.dir, ".img"));
+	ASSERT_EQ(0, set_agents(self->sysctls.agents));
+	EXPECT_TRUE(WAIT_FOR(!count_files(self->v.dir, ".img")));
+}
+
+TEST_F(autockpt, the_removal_of_images_is_given_up)
+{
+	ASSERT_EQ(0, write_text(SYSCTL_DIR "checkpoint_timeout_ms", "100"));
+	ASSERT_TRUE(lets_one_at_exit(self));
+	ASSERT_EQ(0, set_agents("0"));
+	ASSERT_EQ(0, victim_kill(&self->v));
+	sleep_ms(2500);
+	ASSERT_EQ(0, set_agents(self->sysctls.agents));
+	sleep_ms(1500);
+	EXPECT_EQ(1, count_files(self->v.dir, ".img"));
+}
+
+/* Memory whose first access waits until somebody gives the page. */
+static int make_slow_page(char **page)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	int fd = syscall(__NR_userfaultfd, O_CLOEXEC);
+
+	*page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	reg.range.start = (uintptr_t)*page;
+	reg.range.len = 4096;
+	if (fd < 0 || *page == MAP_FAILED || ioctl(fd, UFFDIO_API, &api) ||
+	    ioctl(fd, UFFDIO_REGISTER, &reg))
+		return -1;
+	return fd;
+}
+
+struct slow_reader {
+	int	dir;
+	char	*page;
+};
+
+static void *read_slowly(void *arg)
+{
+	struct slow_reader *r = arg;
+
+	return (void *)syscall(__NR_getdents64, r->dir, r->page, 4096);
+}
+
+/*
+ * A directory that nothing can be removed from for the time being: somebody reads it,
+ * into memory that is not there yet.
+ */
+TEST_F(autockpt, a_process_ends_without_waiting_for_a_file_system)
+{
+	struct uffdio_zeropage zero = { .range.len = 4096 };
+	struct pollfd wait = { .events = POLLIN };
+	struct slow_reader reader;
+	pthread_t thread;
+	bool ended;
+
+	if (access("/proc/sys/vm/unprivileged_userfaultfd", F_OK))
+		SKIP(return, "kernel without userfaultfd(2)");
+	ASSERT_TRUE(lets_one_at_exit(self));
+	wait.fd = make_slow_page(&reader.page);
+	ASSERT_LE(0, wait.fd);
+	reader.dir = open(self->v.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ASSERT_LE(0, reader.dir);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, read_slowly, &reader));
+	ASSERT_EQ(1, poll(&wait, 1, WAIT_SECONDS * 1000));
+
+	kill(self->v.pid, SIGKILL);
+	ended = WAIT_FOR(waitpid(self->v.pid, &self->v.status, WNOHANG) == self->v.pid);
+	EXPECT_TRUE(ended);
+	/* The directory itself cannot be read now either. */
+	EXPECT_EQ(0, access(in_dir(self, "0.img"), F_OK));
+	zero.range.start = (uintptr_t)reader.page;
+	EXPECT_EQ(0, ioctl(wait.fd, UFFDIO_ZEROPAGE, &zero));
+	EXPECT_TRUE(WAIT_FOR(access(in_dir(self, "0.img"), F_OK)));
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	if (!ended)
+		waitpid(self->v.pid, &self->v.status, 0);
+	self->v.alive = false;
+	close(reader.dir);
+	close(wait.fd);
+}
+
+VICTIM(has_a_lock)
+{
+	V_SYS(flock(open(file_name("locked"), O_RDWR | O_CREAT, 0600), LOCK_EX));
+	victim_ready();
+	victim_ready();
+}
+
+/* What it was made from, and with which it may be tried again, stays. */
+TEST_F(autockpt, a_restart_that_fails_removes_no_images)
+{
+	int lock;
+
+	ASSERT_EQ(0, victim_start(&self->v, "has_a_lock"));
+	ASSERT_EQ(0, auto_set(self->v.pid, "remove_at_exit=2 pattern=%s/%%n.img", self->v.dir));
+	ASSERT_TRUE(signal_and_see(&self->v, 0));
+	ASSERT_TRUE(signal_and_see(&self->v, 0));
+	ASSERT_EQ(0, auto_set(self->v.pid, "remove_at_exit=0"));
+	ASSERT_EQ(0, victim_kill(&self->v));
+	lock = open(in_dir(self, "locked"), O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, lock);
+	ASSERT_EQ(0, flock(lock, LOCK_SH));
+	ASSERT_EQ(0, use_image(&self->v, in_dir(self, "1.img")));
+	EXPECT_EQ(-EAGAIN, victim_try_restart(&self->v, 0));
+	sleep_ms(300);
+	EXPECT_EQ(2, count_files(self->v.dir, ".img"));
+
+	/* If it succeeds, they do go at the end. */
+	ASSERT_EQ(0, flock(lock, LOCK_UN));
+	ASSERT_EQ(0, victim_restart(&self->v));
+	ASSERT_EQ(0, victim_kill(&self->v));
+	EXPECT_TRUE(WAIT_FOR(!count_files(self->v.dir, ".img")));
+	close(lock);
 }
 
 CKPT_TEST_MAIN

@@ -1925,4 +1925,41 @@ TEST_F(chain, oracle_notices_one_lost_page)
 	ASSERT_NE(0, self->c.planted);
 }
 
+/*
+ * A mapping that grows is soft-dirty as a whole, so that its entries need not tell what
+ * is written to; and when it is merged with one that is not, it is no more.
+ */
+CHAIN(what_is_written_is_known_after_mappings_are_merged)
+{
+	size_t nr = 16, len = nr * PAGE;
+	char *area = map(5 * len, PROT_NONE, 0) + len;
+	char *room = area + len, *last = room + len;
+
+	V_SYS(mprotect(area, len, PROT_READ | PROT_WRITE));
+	fill(area, len, 1);
+	saved();
+	V_CHECK(mmap(room, len, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == room);
+	V_SYS(mprotect(area, len, PROT_READ));
+	V_SYS(mprotect(area, len, PROT_READ | PROT_WRITE));
+	area[3 * PAGE] ^= 1;
+	V_SYS(mprotect(last, len, PROT_READ | PROT_WRITE));
+	expect(area, nr, 1, nr - 1);
+	saved();
+	/* the same, and made read-only after it was written to */
+	V_SYS(mprotect(last, len, PROT_NONE));
+	V_CHECK(mmap(room, len, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == room);
+	V_SYS(mprotect(area, len, PROT_READ));
+	V_SYS(mprotect(area, len, PROT_READ | PROT_WRITE));
+	area[5 * PAGE] ^= 1;
+	V_SYS(mprotect(area, 2 * len, PROT_NONE));
+	expect(area, nr, 1, nr - 1);
+	restarted();
+	V_SYS(mprotect(area, len, PROT_READ | PROT_WRITE));
+	area[3 * PAGE] ^= 1;
+	area[5 * PAGE] ^= 1;
+	CHECK_FILLED(area, len, 1);
+}
+
 CKPT_TEST_MAIN

@@ -16,6 +16,7 @@
 #endif
 
 #define SYSCTL_DIR		"/proc/sys/kernel/"
+#define SYSCTL_AGENTS		"/proc/sys/user/max_checkpoint_agents"
 
 /**
  * struct ckpt_sysctls - as they were before a test
@@ -23,12 +24,14 @@
  * @signal:	kernel.checkpoint_signal
  * @pause:	kernel.checkpoint_pause_ms
  * @timeout:	kernel.checkpoint_timeout_ms
+ * @agents:	user.max_checkpoint_agents
  */
 struct ckpt_sysctls {
 	char	pattern[256];
 	char	signal[16];
 	char	pause[16];
 	char	timeout[16];
+	char	agents[24];
 };
 
 static inline bool have_sigckpt(void)
@@ -42,6 +45,7 @@ static inline void sysctls_save(struct ckpt_sysctls *s)
 	read_text(SYSCTL_DIR "checkpoint_signal", s->signal, sizeof(s->signal));
 	read_text(SYSCTL_DIR "checkpoint_pause_ms", s->pause, sizeof(s->pause));
 	read_text(SYSCTL_DIR "checkpoint_timeout_ms", s->timeout, sizeof(s->timeout));
+	read_text(SYSCTL_AGENTS, s->agents, sizeof(s->agents));
 }
 
 static inline void sysctls_restore(const struct ckpt_sysctls *s)
@@ -50,6 +54,7 @@ static inline void sysctls_restore(const struct ckpt_sysctls *s)
 	write_text(SYSCTL_DIR "checkpoint_signal", s->signal);
 	write_text(SYSCTL_DIR "checkpoint_pause_ms", s->pause);
 	write_text(SYSCTL_DIR "checkpoint_timeout_ms", s->timeout);
+	write_text(SYSCTL_AGENTS, s->agents);
 }
 
 static inline int __printf(1, 2)

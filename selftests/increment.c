@@ -12,6 +12,7 @@
 
 #include "ckpt_test.h"
 #include "ckpt_memory.h"
+#include "ckpt_scan.h"
 #include "ckpt_image.h"
 #include "ckpt_chain.h"
 #include "ckpt_leak.h"
@@ -1128,6 +1129,130 @@ TEST_F(parents, a_hundred_restarts_leave_nothing_behind)
 		ASSERT_EQ(0, victim_kill(&self->v));
 	}
 	EXPECT_TRUE(nothing_left(&before, 80));
+}
+
+/* ---- while a large image is being written ---- */
+
+#define BIG_PAGES	8192UL
+#define BIG_AGAIN	16		/* the first of the pages written again and again */
+#define BIG_NR_AGAIN	32UL
+
+enum { W_AREA = W_PID + 1 };
+
+VICTIM(big)
+{
+	char *area = map_small(BIG_PAGES);
+	size_t i;
+
+	for (i = 0; i < BIG_PAGES; i++)
+		fill(area + i * PAGE, PAGE, i);
+	vpage->word[W_AREA] = (uintptr_t)area;
+	while (!vpage->word[W_STOP]) {
+		victim_ready();
+		for (i = 0; i < BIG_NR_AGAIN; i++)
+			area[(BIG_AGAIN + i) * PAGE]++;
+	}
+}
+
+/* Of its first image a quarter is there, and half has not been looked at. */
+static pid_t begin_big_image(struct victim *v, struct chain *c, int *from, int *file)
+{
+	pid_t pid;
+
+	if (victim_start(v, "big"))
+		return -1;
+	*file = memfd_create("chain", MFD_CLOEXEC);
+	pid = begin_image(v, c, from);
+	if (pid <= 0 || go_on_with_image(*from, *file, BIG_PAGES / 4 * PAGE))
+		return -1;
+	return pid;
+}
+
+/* What he clears and what is written from then on is his. */
+TEST_F(increment, who_takes_the_tracker_of_a_full_image_keeps_it)
+{
+	uint64_t category = variant->tracker == CHECKPOINT_TRACKER_SHADOW ?
+			    PAGE_IS_SHADOW_DIRTY : PAGE_IS_SOFT_DIRTY;
+	struct victim *v = &self->v;
+	struct chain *c = &self->c;
+	int from, file, pages;
+	char *area, *last;
+	pid_t pid;
+
+	REQUIRE_REAL_CHECKPOINT();
+	if (variant->tracker == CHECKPOINT_TRACKER_NONE)
+		return;		/* nothing that could be taken */
+	pid = begin_big_image(v, c, &from, &file);
+	ASSERT_LT(0, pid);
+	area = (char *)victim_word(v, W_AREA);
+	last = area + (BIG_PAGES - 1) * PAGE;
+	ASSERT_EQ(0, take_tracker(v, c->tracker));
+	ASSERT_EQ(0, victim_write(v, (uintptr_t)last, "new", 3));
+	ASSERT_EQ(0, end_image(c, pid, from, file));
+	pages = open_pagemap(v->pid);
+	EXPECT_EQ(1, scan_pages(pages, last, 1, 0, category, NULL));
+	EXPECT_EQ(0, scan_pages(pages, last - 64 * PAGE, 32, 0, category, NULL));
+	close(pages);
+	/* the image is right all the same */
+	EXPECT_EQ(0, chain_compare(v, c));
+	EXPECT_EQ(-ESTALE, try_increment(v, c->tracker, c->uuid));
+	chain_begin(c);
+	ASSERT_EQ(0, chain_step(v, c));
+	ASSERT_EQ(0, victim_next(v));
+	ASSERT_EQ(0, chain_step(v, c));
+	ASSERT_EQ(0, worker_finish(v));
+}
+
+/* Have the pages swapped out, whatever their process does. */
+static bool page_out(struct victim *v, char *addr, size_t nr)
+{
+	struct iovec range = { addr, nr * PAGE };
+	int fd = syscall(__NR_pidfd_open, v->pid, 0), pages = open_pagemap(v->pid);
+	bool out;
+
+	out = WAIT_FOR(syscall(__NR_process_madvise, fd, &range, 1, MADV_PAGEOUT, 0) > 0 &&
+		       scan_pages(pages, addr, nr, 0, PAGE_IS_SWAPPED, NULL) == (long)nr);
+	close(pages);
+	close(fd);
+	return out;
+}
+
+static int read_from_swap_meanwhile(struct victim *v, struct chain *c)
+{
+	static char buf[BIG_NR_AGAIN * 4096];
+	int from, file;
+	char *again;
+	pid_t pid;
+
+	pid = begin_big_image(v, c, &from, &file);
+	if (pid <= 0)
+		return -__LINE__;
+	again = (char *)victim_word(v, W_AREA) + BIG_AGAIN * PAGE;
+	if (!page_out(v, again, BIG_NR_AGAIN) ||
+	    victim_read(v, (uintptr_t)again, buf, sizeof(buf)))
+		return -__LINE__;
+	if (end_image(c, pid, from, file) || chain_follow(c))
+		return -__LINE__;
+	kill(v->pid, SIGCONT);
+	if (victim_next(v) || chain_step(v, c))
+		return -__LINE__;
+	return state_count(&c->state, ADDRESS_SPACE, (uintptr_t)again, BIG_NR_AGAIN,
+			   CKPT_RUN_DATA) == BIG_NR_AGAIN ? worker_finish(v) : -__LINE__;
+}
+
+/* By others, which maps them again for the process to write to later. */
+TEST_F(increment, pages_read_from_swap_meanwhile_are_tracked)
+{
+	char device[32];
+	int ret;
+
+	REQUIRE_REAL_CHECKPOINT();
+	if (!swap_on(device, sizeof(device)))
+		SKIP(return, "no zram device to swap on");
+	ret = read_from_swap_meanwhile(&self->v, &self->c);
+	victim_kill(&self->v);
+	swap_off(device);
+	ASSERT_EQ(0, ret);
 }
 
 CKPT_TEST_MAIN

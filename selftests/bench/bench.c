@@ -239,12 +239,40 @@ static void __attribute__((noreturn)) be_victim(char **argv)
 	_exit(memory_is_filled(memory, size) ? 0 : 1);
 }
 
+/* Its children do nothing. Says how long it took to create them. */
+static void __attribute__((noreturn)) be_tree(char **argv)
+{
+	unsigned int i, nr = strtoul(argv[2], NULL, 0);
+	uint64_t start = now_ns(), took;
+
+	for (i = 1; i < nr; i++) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			close(3);
+			break;
+		}
+		if (pid < 0)
+			_exit(1);
+	}
+	if (i == nr) {
+		took = now_ns() - start;
+		if (write(3, &took, sizeof(took)) != sizeof(took))
+			_exit(1);
+		close(3);
+	}
+	for (;;)
+		pause();
+}
+
 void bench_init(int argc, char **argv)
 {
 	sigset_t set;
 
 	if (argc == 4 && !strcmp(argv[1], "--victim"))
 		be_victim(argv);
+	if (argc == 3 && !strcmp(argv[1], "--tree"))
+		be_tree(argv);
 
 	/* how a victim says that it has written */
 	sigemptyset(&set);
@@ -279,22 +307,18 @@ void bench_options(int argc, char **argv, unsigned int *rounds, size_t *mib)
 	exit(2);
 }
 
-void victim_start(struct victim *v, size_t size, enum page_kind kind)
+/* Execute the benchmark again, and read what it says before it closes its 3. */
+static pid_t start_alone(char *const argv[], void *said, size_t size)
 {
-	char size_text[24], kind_text[8];
-	char *const argv[] = { "victim", "--victim", size_text, kind_text, NULL };
 	int ready[2];
-	char c;
+	pid_t pid;
 
-	*v = (struct victim){ .size = size, .kind = kind };
-	snprintf(size_text, sizeof(size_text), "%zu", size);
-	snprintf(kind_text, sizeof(kind_text), "%d", kind);
 	if (pipe2(ready, O_CLOEXEC))
 		die("pipe");
-	v->pid = fork();
-	if (v->pid < 0)
+	pid = fork();
+	if (pid < 0)
 		die("fork");
-	if (!v->pid) {
+	if (!pid) {
 		dup2(null_fd, 0);
 		dup2(null_fd, 1);
 		dup2(null_fd, 2);
@@ -306,9 +330,45 @@ void victim_start(struct victim *v, size_t size, enum page_kind kind)
 		_exit(127);
 	}
 	close(ready[1]);
-	if (read(ready[0], &c, 1) != 0)
+	if ((size && read(ready[0], said, size) != (ssize_t)size) ||
+	    read(ready[0], &(char){0}, 1) != 0)
 		die("victim");
 	close(ready[0]);
+	return pid;
+}
+
+void victim_start(struct victim *v, size_t size, enum page_kind kind)
+{
+	char size_text[24], kind_text[8];
+	char *const argv[] = { "victim", "--victim", size_text, kind_text, NULL };
+
+	snprintf(size_text, sizeof(size_text), "%zu", size);
+	snprintf(kind_text, sizeof(kind_text), "%d", kind);
+	*v = (struct victim){ .size = size, .kind = kind };
+	v->pid = start_alone(argv, NULL, 0);
+}
+
+uint64_t tree_start(struct victim *v, unsigned int nr)
+{
+	char nr_text[16];
+	char *const argv[] = { "victim", "--tree", nr_text, NULL };
+	uint64_t took;
+
+	snprintf(nr_text, sizeof(nr_text), "%u", nr);
+	*v = (struct victim){ };
+	v->pid = start_alone(argv, &took, sizeof(took));
+	return took;
+}
+
+void tree_kill(struct victim *v, unsigned int nr)
+{
+	unsigned int ended = 0;
+
+	kill(-v->pid, SIGKILL);
+	while (wait(NULL) > 0)
+		ended++;
+	if (ended != nr)
+		die("a tree of %u processes where %u are expected", ended, nr);
 }
 
 void victim_write(const struct victim *v, size_t pages)

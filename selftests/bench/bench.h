@@ -84,6 +84,15 @@ void victim_verify(struct victim *v);
 /* A field of /proc/PID/smaps_rollup in bytes, for instance "AnonHugePages". */
 uint64_t victim_smaps(const struct victim *v, const char *field);
 
+/*
+ * A victim that is a tree of @nr processes, itself and its children, in a session of
+ * their own. Returns how long it took to create the children by fork(2), in the unit of
+ * now_ns(). There may be no other victims meanwhile.
+ */
+uint64_t tree_start(struct victim *v, unsigned int nr);
+/* It dies if there are not @nr of them any more. */
+void tree_kill(struct victim *v, unsigned int nr);
+
 /* Must be called first in main(): does not return in a victim. */
 void bench_init(int argc, char **argv);
 /*

@@ -2,15 +2,17 @@
 /*
  * linux-cr beside CRIU: a process is dumped and restored by either in turn, in
  * one boot, images on tmpfs. Compared are the commands a user types, from their
- * start to their end, and CRIU's commands with the bare system calls.
+ * start to their end, and CRIU's commands with the bare system calls. Then the same
+ * with a tree of processes, and beside it the creation of that tree.
  *
- *	criu [-r ROUNDS] [-s MIB]...
+ *	criu [-r ROUNDS] [-s MIB]... [-p PROCESSES]
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "bench.h"
 
@@ -34,6 +36,14 @@ static void add(struct times *t, double save, double restart)
 	sample_add(&t->sum, save + restart);
 }
 
+/* The dead of a tree are ours, and nobody else is. */
+static void reap(struct victim *v)
+{
+	victim_reap(v);
+	while (wait(NULL) > 0)
+		;
+}
+
 /* Each of these ends and remakes the victim. */
 
 static void by_criu(struct times *t, struct victim *v)
@@ -49,7 +59,7 @@ static void by_criu(struct times *t, struct victim *v)
 	if (mkdir(CRIU_DIR, 0700))
 		die(CRIU_DIR);
 	save = time_command(dump, CRIU_LOG);
-	victim_reap(v);
+	reap(v);
 	restart = time_command(restore, CRIU_LOG);
 	remove_dir(CRIU_DIR);
 	add(t, save, restart);
@@ -66,7 +76,7 @@ static void by_ckpt(struct times *t, struct victim *v)
 
 	snprintf(pid, sizeof(pid), "%d", v->pid);
 	save = time_command(dump, NULL);
-	victim_reap(v);
+	reap(v);
 	restart = time_command(restore, NULL);
 	unlink(IMAGE);
 	add(t, save, restart);
@@ -83,7 +93,7 @@ static void by_system_calls(struct times *t, struct victim *v)
 	image = open_image();
 	do_checkpoint(v, image, CHECKPOINT_KILL, &stats);
 	save = now_ns() - start;
-	victim_reap(v);
+	reap(v);
 
 	start = now_ns();
 	lseek(image, 0, SEEK_SET);
@@ -136,21 +146,62 @@ static void measure(size_t size, unsigned int rounds)
 	REPORT("ckpt-restart-time", median(&ckpt.restart) / 1e6, "ms", NULL);
 }
 
+static void measure_tree(unsigned int nr, unsigned int rounds)
+{
+	static void (*const ways[])(struct times *, struct victim *) = {
+		by_criu, by_ckpt, by_system_calls
+	};
+	struct times times[3] = {}, *criu = &times[0], *ckpt = &times[1], *calls = &times[2];
+	struct samples forks = {};
+	struct victim v;
+	unsigned int i, way;
+
+	for (i = 0; i < rounds; i++) {
+		for (way = 0; way < 3; way++) {
+			double took = tree_start(&v, nr);
+
+			if (!way)
+				sample_add(&forks, took);
+			ways[way](&times[way], &v);
+			tree_kill(&v, nr);
+		}
+		note("%u processes  fork %.0f  criu %.0f + %.0f  ckpt %.0f + %.0f  system calls %.0f + %.0f ms",
+		     nr, forks.value[i] / 1e6,
+		     criu->save.value[i] / 1e6, criu->restart.value[i] / 1e6,
+		     ckpt->save.value[i] / 1e6, ckpt->restart.value[i] / 1e6,
+		     calls->save.value[i] / 1e6, calls->restart.value[i] / 1e6);
+	}
+
+	report("tree.fork-time", median(&forks) / 1e6, "ms", NULL);
+	report("tree.save/fork", median_ratio(&calls->save, &forks), "x", NULL);
+	report("tree.restart/fork", median_ratio(&calls->restart, &forks), "x", NULL);
+	report("tree.criu-dump/fork", median_ratio(&criu->save, &forks), "x", NULL);
+	report("tree.criu-restore/fork", median_ratio(&criu->restart, &forks), "x", NULL);
+	report("tree.criu/ckpt.save", median_ratio(&criu->save, &ckpt->save), "x faster", NULL);
+	report("tree.criu/ckpt.restart", median_ratio(&criu->restart, &ckpt->restart),
+	       "x faster", NULL);
+}
+
 static void usage(void)
 {
-	fputs("usage: criu [-r ROUNDS] [-s MIB]...\n", stderr);
+	fputs("usage: criu [-r ROUNDS] [-s MIB]... [-p PROCESSES]\n", stderr);
 	exit(2);
 }
 
 int main(int argc, char **argv)
 {
 	size_t sizes[8] = { 1, 64, 256 }, nr_sizes = 0, i;
-	unsigned int rounds = 5;
+	unsigned int rounds = 5, processes = 1000;
 	int c;
 
 	bench_init(argc, argv);
-	while ((c = getopt(argc, argv, "r:s:")) >= 0) {
+	while ((c = getopt(argc, argv, "r:s:p:")) >= 0) {
 		switch (c) {
+		case 'p':
+			processes = strtoul(optarg, NULL, 0);
+			if (processes < 2)
+				usage();
+			break;
 		case 'r':
 			rounds = strtoul(optarg, NULL, 0);
 			if (!rounds || rounds >= MAX_ROUNDS)
@@ -171,5 +222,6 @@ int main(int argc, char **argv)
 	touch_all_memory();
 	for (i = 0; i < nr_sizes; i++)
 		measure(sizes[i] * MIB, rounds);
+	measure_tree(processes, rounds);
 	return 0;
 }
