@@ -725,9 +725,10 @@ TEST_F(autockpt, what_became_of_it_can_be_read_afterwards)
 	ASSERT_EQ(0, send_flags(self->v.pid, CHECKPOINT_SIGNAL_EXIT));
 	ASSERT_EQ(self->v.pid, waitpid(self->v.pid, &self->v.status, 0));
 	self->v.alive = false;
+	/* The agent ends after the process. */
 	EXPECT_TRUE(WAIT_FOR((len = pread(fd, text, sizeof(text) - 1, 0)) > 0 &&
-			     (text[len] = '\0', strstr(text, "images:\t1\n"))));
-	EXPECT_NE(NULL, strstr(text, "state:\tended\n"));
+			     (text[len] = '\0', strstr(text, "state:\tended\n"))));
+	EXPECT_NE(NULL, strstr(text, "images:\t1\n"));
 	close(fd);
 }
 
@@ -1327,6 +1328,142 @@ TEST_F(autockpt, a_restart_that_fails_removes_no_images)
 	ASSERT_EQ(0, victim_kill(&self->v));
 	EXPECT_TRUE(WAIT_FOR(!count_files(self->v.dir, ".img")));
 	close(lock);
+}
+
+/* ---- what is put off, and what is kept ---- */
+
+/* It can go on from them. */
+TEST_F(autockpt, who_is_killed_by_a_checkpoint_keeps_its_images)
+{
+	ASSERT_EQ(0, victim_start(&self->v, "waits"));
+	ASSERT_EQ(0, auto_set(self->v.pid, "remove_at_exit=2 pattern=%s/%%n.img", self->v.dir));
+	ASSERT_TRUE(signal_and_see(&self->v, 0));
+	ASSERT_EQ(0, send_flags(self->v.pid, CHECKPOINT_SIGNAL_EXIT));
+	ASSERT_EQ(self->v.pid, waitpid(self->v.pid, &self->v.status, 0));
+	self->v.alive = false;
+	sleep_ms(500);
+	EXPECT_EQ(2, count_files(self->v.dir, ".img"));
+	ASSERT_EQ(0, use_image(&self->v, in_dir(self, "1.img")));
+	ASSERT_EQ(0, victim_restart(&self->v));
+	ASSERT_EQ(0, victim_next(&self->v));
+	/* When it does end it needs none of them any more. */
+	ASSERT_EQ(0, victim_kill(&self->v));
+	EXPECT_TRUE(WAIT_FOR(!count_files(self->v.dir, ".img")));
+}
+
+VICTIM(has_a_child_with_images)
+{
+	char words[256];
+	pid_t child;
+
+	child = V_SYS(fork());
+	if (!child) {
+		snprintf(words, sizeof(words), "remove_at_exit=2 pattern=%s/%%n.img", victim_dir);
+		V_SYS(prctl(PR_CHECKPOINT, PR_CHECKPOINT_SET, words, strlen(words), 0));
+		V_SYS(prctl(PR_CHECKPOINT, PR_CHECKPOINT_TAKE, 0, 0, 0));
+		victim_ready();
+		pause();
+	}
+	pause();
+}
+
+TEST_F(autockpt, descendants_that_are_killed_with_it_keep_theirs)
+{
+	ASSERT_EQ(0, victim_start(&self->v, "has_a_child_with_images"));
+	ASSERT_EQ(0, send_flags(self->v.pid, CHECKPOINT_SIGNAL_EXIT));
+	ASSERT_EQ(self->v.pid, waitpid(self->v.pid, &self->v.status, 0));
+	self->v.alive = false;
+	sleep_ms(500);
+	EXPECT_EQ(1, count_files(self->v.dir, ".img"));
+}
+
+/* That another thread does not get its checkpoint takes nothing from who has asked by signal. */
+TEST_F(autockpt, who_does_not_wait_gets_a_checkpoint_later)
+{
+	ASSERT_EQ(0, set_pattern("%s/%%n.img", self->v.dir));
+	ASSERT_EQ(0, victim_start(&self->v, "takes_one_that_fails"));
+	ASSERT_EQ(0, set_agents("0"));
+	ASSERT_EQ(0, send_flags(self->v.pid, CHECKPOINT_SIGNAL_EXIT));
+	ASSERT_TRUE(WAIT_FOR(auto_value(self->v.pid, "last_error") == EAGAIN));
+	EXPECT_EQ(0, victim_next(&self->v));
+	EXPECT_TRUE(WAIT_FOR(strstr(auto_text(self->v.pid), "state:\trequested")));
+	EXPECT_EQ(0, auto_value(self->v.pid, "failed"));
+	ASSERT_EQ(0, set_agents(self->sysctls.agents));
+	ASSERT_TRUE(WAIT_FOR(waitpid(self->v.pid, &self->v.status, WNOHANG) == self->v.pid));
+	self->v.alive = false;
+	EXPECT_TRUE(WIFSIGNALED(self->v.status) && WTERMSIG(self->v.status) == SIGKILL);
+	EXPECT_EQ(1, count_files(self->v.dir, ".img"));
+}
+
+/* What is put off is over when automatic checkpoints are. */
+TEST_F(autockpt, an_automatic_checkpoint_is_not_put_off_beyond_its_settings)
+{
+	ASSERT_EQ(0, victim_start(&self->v, "waits"));
+	ASSERT_EQ(0, set_agents("0"));
+	ASSERT_EQ(0, auto_set(self->v.pid, "interval_ms=100"));
+	ASSERT_TRUE(WAIT_FOR(auto_value(self->v.pid, "last_error") == EAGAIN));
+	ASSERT_EQ(0, auto_set(self->v.pid, "off"));
+	EXPECT_TRUE(WAIT_IDLE(self->v.pid));
+	ASSERT_EQ(0, set_agents(self->sysctls.agents));
+	sleep_ms(1500);
+	EXPECT_EQ(0, auto_value(self->v.pid, "images"));
+	EXPECT_EQ(0, auto_value(self->v.pid, "failed"));
+
+	/* While they are wanted it is tried again, long before the next is due. */
+	ASSERT_EQ(0, set_agents("0"));
+	ASSERT_EQ(0, auto_set(self->v.pid, "interval_ms=5000"));
+	ASSERT_TRUE(WAIT_FOR(auto_value(self->v.pid, "next_ms") <= 1000));
+	sleep_ms(1500);
+	EXPECT_GT(2000, auto_value(self->v.pid, "next_ms"));
+	ASSERT_EQ(0, set_agents(self->sysctls.agents));
+	EXPECT_TRUE(WAIT_IMAGES(self->v.pid, 1));
+}
+
+/*
+ * The agent of a process hangs, in removing an old image, for longer than who is to remove
+ * the others looks for an agent.
+ */
+TEST_F(autockpt, the_removal_of_images_begins_when_the_agent_has_ended)
+{
+	struct uffdio_zeropage zero = { .range.len = 4096 };
+	struct pollfd wait = { .events = POLLIN };
+	struct slow_reader reader;
+	pthread_t thread;
+	char other[192];
+
+	if (access("/proc/sys/vm/unprivileged_userfaultfd", F_OK))
+		SKIP(return, "kernel without userfaultfd(2)");
+	ASSERT_EQ(0, write_text(SYSCTL_DIR "checkpoint_timeout_ms", "3000"));
+	ASSERT_TRUE(lets_one_at_exit(self));
+	strcpy(other, in_dir(self, "other"));
+	ASSERT_EQ(0, mkdir(other, 0777));
+	ASSERT_EQ(0, auto_set(self->v.pid, "keep=1 pattern=%s/%%n.img", other));
+	wait.fd = make_slow_page(&reader.page);
+	ASSERT_LE(0, wait.fd);
+	reader.dir = open(self->v.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ASSERT_LE(0, reader.dir);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, read_slowly, &reader));
+	ASSERT_EQ(1, poll(&wait, 1, WAIT_SECONDS * 1000));
+
+	EXPECT_TRUE(signal_and_see(&self->v, 0));
+	sleep_ms(500);
+	/* One agent at a time works for a process, whatever it is at. */
+	EXPECT_NE(NULL, strstr(auto_text(self->v.pid), "state:\trunning\n"));
+	kill(self->v.pid, SIGKILL);
+	EXPECT_TRUE(WAIT_FOR(waitpid(self->v.pid, &self->v.status, WNOHANG) == self->v.pid));
+	self->v.alive = false;
+	sleep_ms(4000);
+	EXPECT_EQ(1, count_files(other, ".img"));
+	EXPECT_EQ(0, set_agents("0"));
+	zero.range.start = (uintptr_t)reader.page;
+	EXPECT_EQ(0, ioctl(wait.fd, UFFDIO_ZEROPAGE, &zero));
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	sleep_ms(500);
+	EXPECT_EQ(1, count_files(other, ".img"));
+	EXPECT_EQ(0, set_agents(self->sysctls.agents));
+	EXPECT_TRUE(WAIT_FOR(!count_files(other, ".img")));
+	close(reader.dir);
+	close(wait.fd);
 }
 
 CKPT_TEST_MAIN
