@@ -1354,16 +1354,23 @@ TEST_F(autockpt, who_is_killed_by_a_checkpoint_keeps_its_images)
 VICTIM(has_a_child_with_images)
 {
 	char words[256];
+	sigset_t set;
 	pid_t child;
+	int sig;
 
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
 	child = V_SYS(fork());
 	if (!child) {
 		snprintf(words, sizeof(words), "remove_at_exit=2 pattern=%s/%%n.img", victim_dir);
 		V_SYS(prctl(PR_CHECKPOINT, PR_CHECKPOINT_SET, words, strlen(words), 0));
 		V_SYS(prctl(PR_CHECKPOINT, PR_CHECKPOINT_TAKE, 0, 0, 0));
-		victim_ready();
+		V_SYS(kill(getppid(), SIGUSR1));
 		pause();
 	}
+	sigwait(&set, &sig);
+	victim_reach();
 	pause();
 }
 
