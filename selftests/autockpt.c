@@ -1246,9 +1246,12 @@ static int make_slow_page(char **page)
 	return fd;
 }
 
+/* Somebody who reads a directory into it, so that nothing can be removed from that. */
 struct slow_reader {
-	int	dir;
-	char	*page;
+	int		dir;
+	int		uffd;
+	char		*page;
+	pthread_t	thread;
 };
 
 static void *read_slowly(void *arg)
@@ -1258,42 +1261,48 @@ static void *read_slowly(void *arg)
 	return (void *)syscall(__NR_getdents64, r->dir, r->page, 4096);
 }
 
-/*
- * A directory that nothing can be removed from for the time being: somebody reads it,
- * into memory that is not there yet.
- */
+static bool slow_reader_begin(struct slow_reader *r, const char *dir)
+{
+	struct pollfd wait = { .events = POLLIN };
+
+	r->uffd = wait.fd = make_slow_page(&r->page);
+	r->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return r->uffd >= 0 && r->dir >= 0 &&
+	       !pthread_create(&r->thread, NULL, read_slowly, r) &&
+	       poll(&wait, 1, WAIT_SECONDS * 1000) == 1;
+}
+
+static bool slow_reader_end(struct slow_reader *r)
+{
+	struct uffdio_zeropage zero = { .range = { (uintptr_t)r->page, 4096 } };
+	bool good = !ioctl(r->uffd, UFFDIO_ZEROPAGE, &zero) &&
+		    !pthread_join(r->thread, NULL);
+
+	close(r->dir);
+	close(r->uffd);
+	return good;
+}
+
 TEST_F(autockpt, a_process_ends_without_waiting_for_a_file_system)
 {
-	struct uffdio_zeropage zero = { .range.len = 4096 };
-	struct pollfd wait = { .events = POLLIN };
 	struct slow_reader reader;
-	pthread_t thread;
 	bool ended;
 
 	if (access("/proc/sys/vm/unprivileged_userfaultfd", F_OK))
 		SKIP(return, "kernel without userfaultfd(2)");
 	ASSERT_TRUE(lets_one_at_exit(self));
-	wait.fd = make_slow_page(&reader.page);
-	ASSERT_LE(0, wait.fd);
-	reader.dir = open(self->v.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	ASSERT_LE(0, reader.dir);
-	ASSERT_EQ(0, pthread_create(&thread, NULL, read_slowly, &reader));
-	ASSERT_EQ(1, poll(&wait, 1, WAIT_SECONDS * 1000));
+	ASSERT_TRUE(slow_reader_begin(&reader, self->v.dir));
 
 	kill(self->v.pid, SIGKILL);
 	ended = WAIT_FOR(waitpid(self->v.pid, &self->v.status, WNOHANG) == self->v.pid);
 	EXPECT_TRUE(ended);
 	/* The directory itself cannot be read now either. */
 	EXPECT_EQ(0, access(in_dir(self, "0.img"), F_OK));
-	zero.range.start = (uintptr_t)reader.page;
-	EXPECT_EQ(0, ioctl(wait.fd, UFFDIO_ZEROPAGE, &zero));
+	ASSERT_TRUE(slow_reader_end(&reader));
 	EXPECT_TRUE(WAIT_FOR(access(in_dir(self, "0.img"), F_OK)));
-	ASSERT_EQ(0, pthread_join(thread, NULL));
 	if (!ended)
 		waitpid(self->v.pid, &self->v.status, 0);
 	self->v.alive = false;
-	close(reader.dir);
-	close(wait.fd);
 }
 
 VICTIM(has_a_lock)
@@ -1432,10 +1441,7 @@ TEST_F(autockpt, an_automatic_checkpoint_is_not_put_off_beyond_its_settings)
  */
 TEST_F(autockpt, the_removal_of_images_begins_when_the_agent_has_ended)
 {
-	struct uffdio_zeropage zero = { .range.len = 4096 };
-	struct pollfd wait = { .events = POLLIN };
 	struct slow_reader reader;
-	pthread_t thread;
 	char other[192];
 
 	if (access("/proc/sys/vm/unprivileged_userfaultfd", F_OK))
@@ -1445,12 +1451,7 @@ TEST_F(autockpt, the_removal_of_images_begins_when_the_agent_has_ended)
 	strcpy(other, in_dir(self, "other"));
 	ASSERT_EQ(0, mkdir(other, 0777));
 	ASSERT_EQ(0, auto_set(self->v.pid, "keep=1 pattern=%s/%%n.img", other));
-	wait.fd = make_slow_page(&reader.page);
-	ASSERT_LE(0, wait.fd);
-	reader.dir = open(self->v.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	ASSERT_LE(0, reader.dir);
-	ASSERT_EQ(0, pthread_create(&thread, NULL, read_slowly, &reader));
-	ASSERT_EQ(1, poll(&wait, 1, WAIT_SECONDS * 1000));
+	ASSERT_TRUE(slow_reader_begin(&reader, self->v.dir));
 
 	EXPECT_TRUE(signal_and_see(&self->v, 0));
 	sleep_ms(500);
@@ -1462,15 +1463,11 @@ TEST_F(autockpt, the_removal_of_images_begins_when_the_agent_has_ended)
 	sleep_ms(4000);
 	EXPECT_EQ(1, count_files(other, ".img"));
 	EXPECT_EQ(0, set_agents("0"));
-	zero.range.start = (uintptr_t)reader.page;
-	EXPECT_EQ(0, ioctl(wait.fd, UFFDIO_ZEROPAGE, &zero));
-	ASSERT_EQ(0, pthread_join(thread, NULL));
+	ASSERT_TRUE(slow_reader_end(&reader));
 	sleep_ms(500);
 	EXPECT_EQ(1, count_files(other, ".img"));
 	EXPECT_EQ(0, set_agents(self->sysctls.agents));
 	EXPECT_TRUE(WAIT_FOR(!count_files(other, ".img")));
-	close(reader.dir);
-	close(wait.fd);
 }
 
 CKPT_TEST_MAIN
