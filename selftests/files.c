@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
 
-#include "ckpt_overlay.h"
+#include "ckpt_places.h"
 #include "ckpt_test.h"
 
 CKPT_FIXTURE_EVERYWHERE(files)
@@ -548,7 +548,7 @@ TEST_F(files, another_root_directory_works_for_a_caller_with_the_same)
 	int old, err, end = 0, other = 0;
 
 	if (!variant->parent)
-		SKIP(return, "the other root does not have the overlay");
+		SKIP(return, "the other root does not have this file system");
 	snprintf(root, sizeof(root), "%s/root", self->v.dir);
 	ASSERT_LT(0, readlink("/proc/self/exe", exe, sizeof(exe) - 1));
 	old = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

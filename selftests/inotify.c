@@ -9,7 +9,7 @@
 #include <sys/inotify.h>
 
 #include "ckpt_hostile.h"
-#include "ckpt_overlay.h"
+#include "ckpt_places.h"
 
 CKPT_FIXTURE_ON_DISK(inotify)
 

@@ -1213,6 +1213,74 @@ TEST_F(tree, all_are_left_stopped)
 	EXPECT_EQ(child, victim_word(&self->v, 1));
 }
 
+/* ---- a cgroup with a victim and its child ---- */
+
+static char cgroup[64];
+
+static int cgroup_write(const char *file, const char *text)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "%s/%s", cgroup, file);
+	return write_text(path, text);
+}
+
+static bool cgroup_is_frozen(void)
+{
+	char path[96], text[256];
+
+	snprintf(path, sizeof(path), "%s/cgroup.events", cgroup);
+	return read_text(path, text, sizeof(text)) > 0 && strstr(text, "frozen 1");
+}
+
+static int cgroup_make(void)
+{
+	snprintf(cgroup, sizeof(cgroup), "/sys/fs/cgroup/ckpt_tree.%d", getpid());
+	return mkdir(cgroup, 0755) ? -errno : 0;
+}
+
+static int cgroup_add(pid_t pid)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", pid);
+	return cgroup_write("cgroup.procs", text);
+}
+
+static void cgroup_remove(void)
+{
+	cgroup_write("cgroup.freeze", "0");
+	WAIT_FOR(!rmdir(cgroup));
+}
+
+/* It stays frozen; a restart is into the cgroup of its caller, which is not. */
+TEST_F(tree, a_tree_that_its_cgroup_has_frozen)
+{
+	pid_t child;
+
+	ASSERT_EQ(0, victim_start(&self->v, "has_a_child_to_be_killed"));
+	child = victim_word(&self->v, 0);
+	ASSERT_EQ(0, cgroup_make());
+	ASSERT_EQ(0, cgroup_add(self->v.pid));
+	ASSERT_EQ(0, cgroup_add(child));
+	ASSERT_EQ(0, cgroup_write("cgroup.freeze", "1"));
+	ASSERT_TRUE(WAIT_FOR(cgroup_is_frozen()));
+	EXPECT_EQ(0, tree_cycle(&self->v, variant->restart));
+	if (!variant->restart || dry_run()) {
+		EXPECT_TRUE(WAIT_FOR(cgroup_is_frozen()));
+		EXPECT_EQ(0, victim_go(&self->v));
+		sleep_ms(200);
+		EXPECT_EQ(0, victim_word(&self->v, 1));
+		EXPECT_EQ(0, cgroup_write("cgroup.freeze", "0"));
+		EXPECT_EQ(VICTIM_IS_READY, victim_wait(&self->v));
+	} else {
+		EXPECT_EQ(0, victim_next(&self->v));
+	}
+	EXPECT_EQ(child, victim_word(&self->v, 1));
+	EXPECT_EQ(0, victim_finish(&self->v));
+	cgroup_remove();
+}
+
 /* A descendant that another user owns: nobody is even stopped. */
 VICTIM(has_a_child_of_another_user)
 {
@@ -1486,33 +1554,71 @@ VICTIM(storms)
 		V_EQUAL(0, member_status(pid[i]));
 }
 
-TEST_F(tree, a_storm_of_forks_execs_and_ends)
+/* What others do to a victim while it is checkpointed. */
+static struct victim *pestered;
+static volatile bool pestering_over;
+
+static void *pester(void *arg)
+{
+	while (!pestering_over) {
+		cgroup_add(pestered->pid);
+		cgroup_write("cgroup.freeze", "1");
+		kill(pestered->pid, SIGSTOP);
+		sleep_ms(1);
+		cgroup_write("cgroup.freeze", "0");
+		sleep_ms(1);
+		kill(pestered->pid, SIGCONT);
+		sleep_ms(5);
+	}
+	return NULL;
+}
+
+static void storm_test(struct __test_metadata *_metadata, struct victim *v, bool restart)
 {
 	int busy = 0, turn, event;
 	long err;
 
-	ASSERT_EQ(0, victim_spawn(&self->v, "storms", NULL));
-	for (turn = 0; (event = victim_wait(&self->v)) == VICTIM_IS_READY; turn++) {
-		err = dry_run() ? 0 :
-		      victim_try_checkpoint(&self->v, variant->restart ? CHECKPOINT_KILL : 0);
+	for (turn = 0; (event = victim_wait(v)) == VICTIM_IS_READY; turn++) {
+		err = dry_run() ? 0 : victim_try_checkpoint(v, restart ? CHECKPOINT_KILL : 0);
 		/* something that is over the next moment, an exec say */
 		if (err == -EBUSY || err == -ESRCH || err == -ETIMEDOUT) {
 			busy++;
 		} else {
 			if (err)
-				show_log(self->v.log);
+				show_log(v->log);
 			ASSERT_EQ(0, err);
-			if (variant->restart && !dry_run()) {
+			if (restart && !dry_run()) {
 				reap_all();
-				self->v.alive = false;
-				ASSERT_EQ(0, victim_restart(&self->v));
+				v->alive = false;
+				ASSERT_EQ(0, victim_restart(v));
 			}
 		}
-		ASSERT_EQ(0, victim_go(&self->v));
+		ASSERT_EQ(0, victim_go(v));
 	}
 	ASSERT_EQ(VICTIM_ENDED, event);
 	test_log("%d of %d times busy", busy, turn);
 	ASSERT_GE(5, busy);
+}
+
+TEST_F(tree, a_storm_of_forks_execs_and_ends)
+{
+	ASSERT_EQ(0, victim_spawn(&self->v, "storms", NULL));
+	storm_test(_metadata, &self->v, variant->restart);
+}
+
+TEST_F(tree, a_storm_that_is_stopped_and_frozen_by_others)
+{
+	pthread_t thread;
+
+	ASSERT_EQ(0, cgroup_make());
+	ASSERT_EQ(0, victim_spawn(&self->v, "storms", NULL));
+	pestered = &self->v;
+	pestering_over = false;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, pester, NULL));
+	storm_test(_metadata, &self->v, variant->restart);
+	pestering_over = true;
+	EXPECT_EQ(0, pthread_join(thread, NULL));
+	cgroup_remove();
 }
 
 VICTIM(many)
