@@ -467,7 +467,7 @@ int ckpt_auto_read(struct ckpt_auto *handle, struct ckpt_auto_status *user)
 	lcr_auto_parse(handle->text, &status);
 	memset(user, 0, size);
 	memcpy(user, &status, size < sizeof(status) ? size : sizeof(status));
-	user->size = size;
+	user->size = size < sizeof(status) ? size : sizeof(status);
 	errno = saved_errno;
 	return 0;
 }

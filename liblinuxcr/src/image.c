@@ -487,6 +487,9 @@ static int read_record(struct ckpt_image *image)
 	image->record.length = rec.length;
 	image->record.objref = rec.objref;
 	image->record.crc = rec.crc;
+	if (rec.flags & ~CKPT_REC_F_OPTIONAL || !rec.version)
+		return fail_record(image, EBADMSG, "version %u, flags 0x%x",
+				   (unsigned int)rec.version, (unsigned int)rec.flags);
 	if (rec.length % 8)
 		return fail_record(image, EBADMSG, "damaged: length %" PRIu64,
 				   (uint64_t)rec.length);

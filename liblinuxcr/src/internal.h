@@ -238,9 +238,10 @@ int lcr_sync_dir(int dir_fd, int fd);
  * @link:	a symbolic link that is to point to it; NULL if there is none
  * @temp:	the temporary name in it; NULL while the file has none
  * @fd:		where the image is written to
- * @pidfd:	the root process, with CKPT_KILL; else -1
+ * @pidfd:	the root process, with CKPT_KILL or CKPT_LEAVE_STOPPED; else -1
  * @was_stopped: it had been stopped before
  * @stopped:	the checkpoint stops it, with its descendants, or has done so
+ * @kill:	they are to be killed in the end
  *
  * Processes that are to be killed only are when their image is on stable storage:
  * until then the checkpoint leaves them stopped.
@@ -255,6 +256,7 @@ struct lcr_save {
 	int pidfd;
 	bool was_stopped;
 	bool stopped;
+	bool kill;
 };
 
 /*

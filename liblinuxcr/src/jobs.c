@@ -21,7 +21,6 @@
 /* So much earlier than the boot a file must have been changed not to be of this one */
 #define BOOT_SLACK_S	2
 
-static const char temp_suffix[] = ".tmp";
 
 __attribute__((format(printf, 3, 4)))
 static void pass_over(const struct lcr_jobs *jobs, const char *path, const char *format, ...)
@@ -103,21 +102,16 @@ static int add_image(struct lcr_jobs *jobs, int fd, char *path)
 	return 0;
 }
 
-/* Does it begin as an image does, or not even that? */
-static bool begins_as_image(int fd)
+/* Does it begin as an image does, or has none of it reached the disk? */
+static bool begins_as_image(int fd, off_t size)
 {
 	static const char magic[] = CKPT_IMAGE_MAGIC;
-	char begin[sizeof(struct ckpt_rec) + sizeof(magic) - 1] = "";
-	ssize_t n = pread(fd, begin, sizeof(begin), 0);
-	size_t i;
+	char begin[sizeof(struct ckpt_rec) + sizeof(magic) - 1];
 
-	if (n == sizeof(begin) &&
+	if (pread(fd, begin, sizeof(begin), 0) == sizeof(begin) &&
 	    !memcmp(begin + sizeof(struct ckpt_rec), magic, sizeof(magic) - 1))
 		return true;
-	for (i = 0; i < sizeof(begin); i++)
-		if (begin[i])
-			return false;
-	return n >= 0;
+	return !size || (lseek(fd, 0, SEEK_DATA) < 0 && errno == ENXIO);
 }
 
 static bool before_boot(const struct timespec *time)
@@ -128,19 +122,23 @@ static bool before_boot(const struct timespec *time)
 	       time->tv_sec < now.tv_sec - up.tv_sec - BOOT_SLACK_S;
 }
 
+/* The kernel's temporary name of an image: .NAME.XXXXXXXX.tmp */
 static bool is_temp(const char *name)
 {
-	const size_t length = strlen(name), suffix = strlen(temp_suffix);
+	const size_t length = strlen(name), extra = strlen(".01234567.tmp");
+	const char *end = name + length - extra;
 
-	return *name == '.' && length > suffix + 1 &&
-	       !strcmp(name + length - suffix, temp_suffix);
+	return *name == '.' && length > 1 + extra && *end == '.' &&
+	       strspn(end + 1, "0123456789abcdef") == 8 && !strcmp(end + 9, ".tmp");
 }
 
 /* What the kernel was writing when the machine went down */
-static void remove_stale(int dir_fd, const char *name, int fd, const struct stat *st)
+static void remove_stale(const struct lcr_jobs *jobs, const char *path, int dir_fd,
+			 const char *name, int fd, const struct stat *st)
 {
-	if (st->st_uid == geteuid() && before_boot(&st->st_mtim) && begins_as_image(fd))
-		unlinkat(dir_fd, name, 0);
+	if (st->st_uid == geteuid() && before_boot(&st->st_mtim) &&
+	    begins_as_image(fd, st->st_size) && !unlinkat(dir_fd, name, 0))
+		pass_over(jobs, path, "removed: it was being written when the machine went down");
 }
 
 static int read_file(struct lcr_jobs *jobs, const char *dir, int dir_fd, const char *name)
@@ -164,7 +162,7 @@ static int read_file(struct lcr_jobs *jobs, const char *dir, int dir_fd, const c
 	}
 	/* Not what was there a moment ago */
 	if (!fstat(fd, &st) && is_temp(name)) {
-		remove_stale(dir_fd, name, fd, &st);
+		remove_stale(jobs, path, dir_fd, name, fd, &st);
 	} else if (is_ours(jobs, path, &st)) {
 		ret = add_image(jobs, fd, path);
 		path = NULL;

@@ -4,8 +4,8 @@
  *
  * Where the PAGES records are is found out in one pass over the image. They are read
  * again one at a time, so memory does not grow with the image but by 40 bytes a
- * record; and as they have been checked by then, it is enough that their checksums
- * are still the same.
+ * record; should the file have been changed by then, their checksums tell, or the
+ * checks that memory safety needs.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -227,6 +227,29 @@ static void set_run(struct lcr_cursor *cursor, const struct ckpt_run *run)
 	cursor->has_data = false;
 }
 
+/* Whoever can write to the file can give other contents the same checksum. */
+static bool head_is_sane(const struct lcr_cursor *cursor)
+{
+	const struct ckpt_pages *pages = head_pages(cursor);
+	const uint64_t page_size = cursor->image->header.page_size;
+	uint64_t end = 0;
+	uint32_t i;
+
+	if (!pages->nr_runs || sizeof(*pages) + (uint64_t)pages->nr_runs *
+	    sizeof(struct ckpt_run) > cursor->place->head)
+		return false;
+	for (i = 0; i < pages->nr_runs; i++) {
+		const struct ckpt_run *run = &pages->runs[i];
+
+		if (!run->nr_pages || run->addr % page_size || run->addr < end ||
+		    run->nr_pages > (UINT64_MAX - run->addr) / page_size ||
+		    (run->kind == CKPT_RUN_DATA && run->nr_pages > CKPT_PAGES_MAX_PAGES))
+			return false;
+		end = run->addr + run->nr_pages * page_size;
+	}
+	return true;
+}
+
 /* Read the next PAGES record, but for the pages. */
 static int read_head(struct lcr_cursor *cursor, char **error)
 {
@@ -239,7 +262,8 @@ static int read_head(struct lcr_cursor *cursor, char **error)
 		return -1;
 	rec = cursor->head;
 	rec->crc = 0;
-	if (~lcr_crc32c(LCR_CRC32C_INIT, cursor->head, size) != place->crc)
+	if (~lcr_crc32c(LCR_CRC32C_INIT, cursor->head, size) != place->crc ||
+	    !head_is_sane(cursor))
 		return lcr_error(error, EBADMSG,
 				 "%s: the PAGES record at offset %" PRIu64 " changed meanwhile",
 				 cursor->image->image.path, place->offset);

@@ -3,9 +3,10 @@
  * Save an image to a file so that the file is complete or untouched.
  *
  * The image goes to a file without a name where the file system can do that
- * (O_TMPFILE): nothing is left behind then, however the writer ends, not even
- * after a power failure. Elsewhere it has a temporary name. Only when its
- * contents are on stable storage it gets the name it is meant to have.
+ * (O_TMPFILE): nothing is left behind then, however the writer ends. Elsewhere it
+ * has a temporary name. Only when its contents are on stable storage it gets the
+ * name it is meant to have; a power failure in the moment between the two can leave
+ * a complete image with a temporary name.
  *
  * No descriptor but that of the image is open during the checkpoint, since a
  * process that saves itself would have it in its image. The directory is opened
@@ -227,7 +228,7 @@ int lcr_save_checkpoint(struct lcr_save *save, pid_t pid,
 		errno = EINVAL;
 		return -1;
 	}
-	if ((opts.flags & CKPT_KILL) && pid && pid != getpid()) {
+	if ((opts.flags & (CKPT_KILL | CKPT_LEAVE_STOPPED)) && pid && pid != getpid()) {
 		if (save->pidfd < 0) {
 			save->pidfd = pidfd_open(pid, 0);
 			if (save->pidfd < 0)
@@ -235,7 +236,8 @@ int lcr_save_checkpoint(struct lcr_save *save, pid_t pid,
 			save->was_stopped = lcr_process_state(pid, NULL) == 'T';
 		}
 		save->stopped = true;
-		opts.flags ^= CKPT_KILL | CKPT_LEAVE_STOPPED;
+		save->kill = opts.flags & CKPT_KILL;
+		opts.flags = (opts.flags & ~CKPT_KILL) | CKPT_LEAVE_STOPPED;
 	}
 
 	ret = ckpt_checkpoint(pid, save->fd, &opts);
@@ -384,7 +386,7 @@ int lcr_save_commit(struct lcr_save *save)
 	if (publish(save))
 		goto fail;
 	if (save->stopped) {
-		if (lcr_kill_tree(save->fd, save->pidfd))
+		if (save->kill && lcr_kill_tree(save->fd, save->pidfd))
 			goto fail;
 		close(save->pidfd);
 	}

@@ -514,11 +514,13 @@ static bool process_is_killed_when_its_image_is_safe(void)
 
 static bool process_goes_on_if_its_image_is_not_safe(void)
 {
-	struct ckpt_options opts = { .size = sizeof(opts), .flags = CKPT_KILL };
-	int stopped, fds = count_fds();
+	struct ckpt_options opts = { .size = sizeof(opts) };
+	int turn, stopped, fds = count_fds();
 	pid_t pid;
 
-	for (stopped = 0; stopped < 2; stopped++) {
+	for (turn = 0; turn < 4; turn++) {
+		stopped = turn % 2;
+		opts.flags = turn / 2 ? CKPT_LEAVE_STOPPED : CKPT_KILL;
 		pid = start_child(stopped);
 		enter_dir();
 		write_file("image", OLD_IMAGE);

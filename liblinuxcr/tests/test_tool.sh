@@ -524,6 +524,8 @@ restart_latest_takes_newest()
 	expect 125 latest --pid 300 && says err 'no image in jobs' && [ ! -e parents ] &&
 	expect 0 fake FAKE_COMMAND='exit 7' "$ckpt" restart --latest --detach jobs && says out '^[0-9]*$' &&
 	expect 7 fake FAKE_COMMAND='exit 7' "$ckpt" restart --latest jobs &&
+	expect 7 fake FAKE_COMMAND='sleep 0.2; exit 7' timeout 20 env --ignore-signal=CHLD \
+		"$ckpt" restart --latest jobs &&
 	expect 125 fake "$ckpt" restart --latest missing && says err 'cannot read missing: No such' || return
 	# The clock was set back: what is based on an image is newer all the same.
 	job 2 3 100 solver 500 s.5 && expect 0 latest --pid 100 && restarted s.5 "2 1 0" || return
@@ -561,11 +563,19 @@ restart_latest_trusts_nobody()
 restart_latest_removes_stale_files()
 {
 	new_jobs
-	cp jobs/s.0 jobs/.s.0.tmp && cp jobs/s.0 jobs/.s.1.tmp && : > jobs/.s.2.tmp &&
-	echo text > jobs/.notes.tmp && cp jobs/s.0 jobs/.s.3.01234567 && cp jobs/s.0 jobs/.tmp || return
-	touch -d 1980-01-01 jobs/.s.1.tmp jobs/.s.2.tmp jobs/.notes.tmp jobs/.s.3.01234567 jobs/.tmp
-	expect 0 latest --pid 100 && restarted s.4 "1 0" && empty err &&
-	[ "$(ls -A jobs | grep '^\.' | tr '\n' ' ')" = ".notes.tmp .s.0.tmp .s.3.01234567 .tmp " ]
+	cp jobs/s.0 jobs/.s.0.00000000.tmp && cp jobs/s.0 jobs/.s.1.0123abcd.tmp &&
+	: > jobs/.s.2.89abcdef.tmp && truncate -s 9000 jobs/.s.3.01234567.tmp || return
+	# what others may have left there
+	others='.disk.tmp .notes.01234567.tmp .s.4.01234567 .s.5.0123456.tmp .s.6.0123456X.tmp .tmp'
+	echo text > jobs/.notes.01234567.tmp && : > jobs/.disk.tmp || return
+	for file in .s.4.01234567 .s.5.0123456.tmp .s.6.0123456X.tmp .tmp; do
+		cp jobs/s.0 jobs/$file || return
+	done
+	touch -d 1980-01-01 jobs/.s.[1-6].* jobs/.notes.* jobs/.disk.* jobs/.tmp
+	expect 0 latest --pid 100 && restarted s.4 "1 0" &&
+	[ "$(grep -c 'removed: it was being written when' err)" = 3 ] &&
+	[ "$(ls -A jobs | grep '^\.' | LC_ALL=C sort | tr '\n' ' ')" = \
+		"$(printf '%s\n' .s.0.00000000.tmp $others | LC_ALL=C sort | tr '\n' ' ')" ]
 }
 
 restart_latest_all()

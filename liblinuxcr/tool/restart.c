@@ -304,6 +304,8 @@ static void block_signals(sigset_t *set)
 	struct sigaction action;
 	size_t i;
 
+	/* Ignored, as the caller may have left it, it would not tell of the end. */
+	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(set);
 	sigaddset(set, SIGCHLD);
 	sigaddset(set, SIGTTOU);	/* to take the terminal back */

@@ -527,7 +527,7 @@ static int save_to_file(const struct arguments *args, struct plan *plan, bool *i
 		plan_next(plan, args);
 	}
 	save = saving_begin(args->file, args->incremental ? &plan->series : NULL,
-			    args->opts.flags & CKPT_KILL);
+			    args->opts.flags & (CKPT_KILL | CKPT_LEAVE_STOPPED));
 	if (!save)
 		return errno;
 	error = take_image(args, plan, save);

@@ -161,7 +161,7 @@ static void print_details(pid_t pid, const struct ckpt_auto_status *status)
 	if (status->next_ms >= 0)
 		printf(", the next one in %s", format_duration(status->next_ms));
 	printf("\ncounts     %s, %" PRIu64 " coalesced; %s, %s; %" PRIu64
-	       " failed, the last %" PRIu64 " automatic ones\n",
+	       " failed, the last %" PRIu64 " in a row\n",
 	       format_count(status->requests, "request"), status->coalesced,
 	       format_count(status->images, "image"), format_bytes(status->bytes),
 	       status->failed, status->failures_in_a_row);
