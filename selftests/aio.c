@@ -470,4 +470,50 @@ HOSTILE(head_out_of_the_ring, aio->head = aio->ring_events)
 HOSTILE(more_events_than_room, aio->nr_events = aio->ring_events)
 HOSTILE(more_events_than_there_are, aio->nr_events = 4)
 
+/* ---- a ring from a machine with more CPUs ---- */
+
+VICTIM(has_a_context_for_one)
+{
+	new_context(1);
+	victim_ready();
+}
+
+/* It is larger than io_setup() would make it here: who has it pays for it. */
+TEST_F(aio_one, a_larger_ring_counts_against_the_limit)
+{
+	struct image img, again;
+	struct ckpt_aio *aio;
+	long ret;
+
+	if (sysconf(_SC_NPROCESSORS_CONF) >= 16)
+		SKIP(return, "io_setup() makes as large a ring here");
+	ASSERT_EQ(0, victim_image(&self->v, "has_a_context_for_one", &img));
+	EXPECT_TRUE(WAIT_FOR(!aio_nr()));
+	aio = find(&img, CKPT_REC_AIO_CONTEXT, 0);
+	ASSERT_NE(NULL, aio);
+	ASSERT_EQ(1, aio->max_reqs);
+	aio->ring_events = 255;
+	aio->size = 255 * 32 + 32;
+	/* below it there is room */
+	aio->start -= 4096;
+	seal(&img);
+	ret = try_image(&self->v, &img, 0);
+	if (ret == -EINVAL)
+		SKIP(return, "the kernel is for few CPUs");
+	ASSERT_EQ(self->v.pid, ret)
+		show_log(self->v.log);
+	EXPECT_EQ(126, aio_nr());
+	/* what was asked for stays what it was */
+	ASSERT_EQ(0, victim_checkpoint(&self->v, 0));
+	ASSERT_EQ(0, load_image(&again, self->v.image));
+	aio = find(&again, CKPT_REC_AIO_CONTEXT, 0);
+	ASSERT_NE(NULL, aio);
+	EXPECT_EQ(1, aio->max_reqs);
+	EXPECT_EQ(255, aio->ring_events);
+	end_restarted(&self->v, ret);
+	EXPECT_TRUE(WAIT_FOR(!aio_nr()));
+	free(again.data);
+	free(img.data);
+}
+
 CKPT_TEST_MAIN

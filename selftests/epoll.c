@@ -754,4 +754,67 @@ HOSTILE(number_of_items_less, head->nr_items = 0, -EBADMSG)
 HOSTILE(busy_poll, head->busy_poll_usecs = ~0U, -EBADMSG)
 HOSTILE(prefer_busy_poll, head->prefer_busy_poll = 2, -EBADMSG)
 
+/* ---- edges that come between checkpoint and restart ---- */
+
+CKPT_FIXTURE_REAL(epoll_edge)
+
+VICTIM(watches_a_process)
+{
+	int set = new_set(), fd = V_SYS(syscall(__NR_pidfd_open, atoi(victim_arg), 0));
+
+	watch(set, fd, EPOLLIN | EPOLLET, 5);
+	V_EQUAL(0, look(set));
+	victim_ready();
+	V_EQUAL(1, look(set));
+	V_EQUAL(5, seen[0].data.u64);
+	V_EQUAL(0, look(set));
+}
+
+TEST_F(epoll_edge, that_a_process_has_ended_is_not_lost)
+{
+	siginfo_t info;
+	char arg[16];
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		pause();
+		_exit(0);
+	}
+	snprintf(arg, sizeof(arg), "%d", pid);
+	ASSERT_EQ(0, victim_start_with(&self->v, "watches_a_process", arg));
+	ASSERT_EQ(0, victim_save(&self->v));
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	/* it is there still */
+	ASSERT_EQ(0, waitid(P_PID, pid, &info, WEXITED | WNOWAIT));
+	ASSERT_EQ(0, victim_restart(&self->v));
+	EXPECT_EQ(0, victim_finish(&self->v));
+	waitpid(pid, NULL, 0);
+}
+
+/* Nobody can tell what came before the checkpoint from what came during the restart. */
+VICTIM(watches_a_named_socket)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	int set = new_set(), fd = V_SYS(socket(AF_UNIX, SOCK_DGRAM, 0));
+
+	snprintf(name.sun_path, sizeof(name.sun_path), "%s/socket", victim_dir);
+	V_SYS(bind(fd, (struct sockaddr *)&name, sizeof(name)));
+	watch(set, fd, EPOLLIN | EPOLLET, 6);
+	V_EQUAL(1, sendto(fd, "x", 1, 0, (struct sockaddr *)&name, sizeof(name)));
+	V_EQUAL(1, look(set));
+	V_EQUAL(0, look(set));
+	victim_ready();
+	V_EQUAL(1, look(set));
+	V_EQUAL(6, seen[0].data.u64);
+	V_EQUAL(0, look(set));
+}
+
+TEST_F(epoll_edge, what_others_may_have_sent_is_reported)
+{
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "watches_a_named_socket"));
+	ASSERT_EQ(0, victim_restart(&self->v));
+	EXPECT_EQ(0, victim_finish(&self->v));
+}
+
 CKPT_TEST_MAIN

@@ -1637,4 +1637,108 @@ TEST_F(inet_lies, every_field)
 	EXPECT_EQ(0, finish_from(&self->v, &self->img));
 }
 
+/* ---- options that the kernel changes ---- */
+
+static struct ckpt_inet_value *value_of(struct image *img, uint16_t level, uint16_t name)
+{
+	struct ckpt_inet *in = find(img, CKPT_REC_INET, 0);
+	uint32_t i;
+
+	for (i = 0; in && i < in->nr_values; i++)
+		if (in->values[i].level == level && in->values[i].name == name)
+			return &in->values[i];
+	return NULL;
+}
+
+VICTIM(has_a_tcp_socket)
+{
+	loopback_up();
+	as_7(made("127.0.0.1", SOCK_STREAM, 0));
+	set_opt(7, SOL_IP, IP_TOS, 0x10);
+	set_opt(7, SOL_TCP, TCP_FASTOPEN, 100);
+	victim_ready();
+	V_EQUAL(0x10, opt(7, SOL_IP, IP_TOS));
+}
+
+/* Congestion control like DCTCP sets a bit there that nobody else may. */
+TEST_F(inet_restart, the_bits_of_congestion_control_are_not_set)
+{
+	struct ckpt_inet_value *tos;
+	struct image img;
+
+	ASSERT_EQ(0, victim_image(&self->v, "has_a_tcp_socket", &img));
+	tos = value_of(&img, SOL_IP, IP_TOS);
+	ASSERT_NE(NULL, tos);
+	ASSERT_EQ(0x10, tos->value);
+	tos->value |= 2;
+	EXPECT_EQ(0, finish_from(&self->v, &img));
+	free(img.data);
+}
+
+TEST_F(inet_restart, more_of_fastopen_than_the_system_allows)
+{
+	struct ckpt_inet_value *fastopen;
+	struct image img;
+
+	ASSERT_EQ(0, victim_image(&self->v, "has_a_tcp_socket", &img));
+	fastopen = value_of(&img, SOL_TCP, TCP_FASTOPEN);
+	ASSERT_NE(NULL, fastopen);
+	ASSERT_EQ(100, fastopen->value);
+	fastopen->value = 0x7fffffff;
+	seal(&img);
+	ASSERT_EQ(self->v.pid, try_image(&self->v, &img, 0))
+		show_log(self->v.log);
+	EXPECT_NE(NULL, strstr(self->v.log, "TCP_FASTOPEN"));
+	EXPECT_EQ(0, victim_finish(&self->v));
+	free(img.data);
+}
+
+/* ---- options of all sockets ---- */
+
+SURVIVES(inet, a_locked_filter)
+{
+	int s = made("127.0.0.1", SOCK_DGRAM, 0), off = 0;
+
+	set_opt(s, SOL_SOCKET, SO_LOCK_FILTER, 1);
+	victim_ready();
+	V_EQUAL(1, opt(s, SOL_SOCKET, SO_LOCK_FILTER));
+	V_EQUAL(-1, setsockopt(s, SOL_SOCKET, SO_LOCK_FILTER, &off, sizeof(off)));
+}
+
+/* More than 32 bits of microseconds; and more than 63 of nanoseconds. */
+SURVIVES(inet, long_time_outs)
+{
+	const struct timeval hours = { 7200, 0 }, ages = { 400LL * 365 * 86400, 0 };
+	struct linger linger = { 1, 86400 };
+	socklen_t len = sizeof(linger);
+	int s = made("127.0.0.1", SOCK_DGRAM, 0);
+	struct timeval now;
+
+	V_SYS(setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &hours, sizeof(hours)));
+	V_SYS(setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &ages, sizeof(ages)));
+	V_SYS(setsockopt(s, SOL_SOCKET, SO_LINGER, &linger, len));
+	victim_ready();
+	memset(&linger, 0, sizeof(linger));
+	V_SYS(getsockopt(s, SOL_SOCKET, SO_LINGER, &linger, &len));
+	V_EQUAL(1, linger.l_onoff);
+	V_EQUAL(86400, linger.l_linger);
+	len = sizeof(now);
+	V_SYS(getsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &now, &len));
+	V_EQUAL(7200, now.tv_sec);
+	V_SYS(getsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &now, &len));
+	V_CHECK(now.tv_sec >= 290LL * 365 * 86400);
+}
+
+#ifndef SO_BUSY_POLL_BUDGET
+#define SO_BUSY_POLL_BUDGET	70
+#endif
+
+REFUSED(a_budget_for_busy_polling, "SO_BUSY_POLL_BUDGET")
+{
+	as_7(made("127.0.0.1", SOCK_DGRAM, 0));
+	set_opt(7, SOL_SOCKET, SO_BUSY_POLL_BUDGET, 8);
+	victim_ready();
+	set_opt(7, SOL_SOCKET, SO_BUSY_POLL_BUDGET, 0);
+}
+
 CKPT_TEST_MAIN

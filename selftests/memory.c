@@ -1156,4 +1156,43 @@ TEST_F(memory, ten_thousand_areas_survive)
 	ASSERT_EQ(0, victim_finish(&self->v));
 }
 
+/* ---- memory that is never writable and executable, for the caller ---- */
+
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE			65
+#define PR_GET_MDWE			66
+#define PR_MDWE_REFUSE_EXEC_GAIN	1
+#endif
+
+VICTIM(asks_for_executable_memory)
+{
+	char *area = map(PAGE, PROT_READ | PROT_WRITE, 0);
+
+	V_EQUAL(0, V_SYS(prctl(PR_GET_MDWE, 0, 0, 0, 0)));
+	victim_ready();
+	V_EQUAL(PR_MDWE_REFUSE_EXEC_GAIN, V_SYS(prctl(PR_GET_MDWE, 0, 0, 0, 0)));
+	V_EQUAL(-1, mprotect(area, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC));
+}
+
+VICTIM(has_executable_memory)
+{
+	map(PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, 0);
+	victim_ready();
+}
+
+TEST_F(memory, what_forbids_executable_memory_binds_the_restarted)
+{
+	struct victim other;
+
+	REQUIRE_RESTART();
+	victim_init(&other);
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "asks_for_executable_memory"));
+	ASSERT_EQ(0, victim_start_and_save(&other, "has_executable_memory"));
+	ASSERT_EQ(0, prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0));
+	ASSERT_EQ(0, victim_restart(&self->v));
+	EXPECT_EQ(0, victim_finish(&self->v));
+	EXPECT_EQ(-EACCES, victim_try_restart(&other, 0));
+	victim_cleanup(&other);
+}
+
 CKPT_TEST_MAIN

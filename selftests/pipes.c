@@ -7,7 +7,10 @@
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/xattr.h>
+#include <linux/userfaultfd.h>
 
 #include "ckpt_hostile.h"
 
@@ -852,6 +855,157 @@ TEST_F(lies, a_pipe_as_an_open_file)
 	ASSERT_NE(NULL, fd);
 	fd->file = rec_at(img, find_rec(img, CKPT_REC_PIPE, 0))->objref;
 	EXPECT_EQ(-EBADMSG, try_changed(&self->v, img, 0));
+}
+
+/* ---- who holds a pipe up ---- */
+
+/* Memory that does not come; what uses it waits until the descriptor is closed. */
+static int never_comes(char *addr, size_t len)
+{
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)addr, len },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct uffdio_api api = { .api = UFFD_API };
+	int fd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (fd >= 0 && !ioctl(fd, UFFDIO_API, &api) && !ioctl(fd, UFFDIO_REGISTER, &reg))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+struct slow_writer {
+	int	pipe;
+	int	uffd;
+	char	*memory;
+};
+
+static void *write_slowly(void *arg)
+{
+	struct slow_writer *w = arg;
+
+	return (void *)write(w->pipe, w->memory, 100);
+}
+
+/* In case somebody does wait for it. */
+static void *let_it_come(void *arg)
+{
+	struct slow_writer *w = arg;
+
+	sleep_ms(5000);
+	close(w->uffd);
+	w->uffd = -1;
+	return NULL;
+}
+
+/*
+ * Somebody at the other end writes from memory that does not come, and has the pipe
+ * locked meanwhile: nobody waits for him while the process is frozen.
+ */
+TEST_F(border, a_stranger_who_holds_the_pipe_up)
+{
+	struct slow_writer w = { self->p[1] };
+	pthread_t writer, late;
+	int64_t began;
+
+	w.memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, w.memory);
+	w.uffd = never_comes(w.memory, 4096);
+	if (w.uffd < 0)
+		SKIP(return, "no userfaultfd");
+	self->v.stdio[0] = self->p[0];
+	ASSERT_EQ(0, victim_start(&self->v, "holds_an_end"));
+	ASSERT_EQ(0, pthread_create(&writer, NULL, write_slowly, &w));
+	ASSERT_EQ(0, pthread_create(&late, NULL, let_it_come, &w));
+	sleep_ms(100);
+	began = now_ns(CLOCK_MONOTONIC);
+	EXPECT_TRUE(refuses(&self->v, "fd 5: ", "outside the checkpoint"));
+	EXPECT_GT(3000000000LL, now_ns(CLOCK_MONOTONIC) - began);
+	pthread_cancel(late);
+	pthread_join(late, NULL);
+	close(w.uffd);
+	pthread_join(writer, NULL);
+	munmap(w.memory, 4096);
+}
+
+/* ---- FIFOs that are made again ---- */
+
+/* User and group 100000 of the file system are root there; see mount_setattr(2). */
+static int map_owners(const char *dir)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP };
+	int go[2], tree, err = -1;
+	char path[64];
+	pid_t pid;
+
+	if (pipe(go) || chown(dir, 100000, 100000))
+		return -1;
+	pid = fork();
+	if (!pid) {
+		if (unshare(CLONE_NEWUSER) || write(go[1], "x", 1) != 1)
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	close(go[1]);
+	tree = syscall(__NR_open_tree, AT_FDCWD, dir, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (pid > 0 && read(go[0], path, 1) == 1 && tree >= 0) {
+		snprintf(path, sizeof(path), "/proc/%d/uid_map", pid);
+		err = write_text(path, "100000 0 65536");
+		snprintf(path, sizeof(path), "/proc/%d/gid_map", pid);
+		err = err ?: write_text(path, "100000 0 65536");
+		snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);
+		attr.userns_fd = open(path, O_RDONLY | O_CLOEXEC);
+		err = err ?: syscall(__NR_mount_setattr, tree, "", AT_EMPTY_PATH, &attr,
+				     sizeof(attr));
+		err = err ?: syscall(__NR_move_mount, tree, "", AT_FDCWD, dir,
+				     MOVE_MOUNT_F_EMPTY_PATH);
+		close(attr.userns_fd);
+	}
+	close(tree);
+	close(go[0]);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return err;
+}
+
+TEST_F(border, a_fifo_that_is_missing_where_owners_are_mapped)
+{
+	char path[128];
+
+	if (map_owners(self->v.dir))
+		SKIP(return, "no mounts that map owners");
+	EXPECT_EQ(0, victim_start_and_save(&self->v, "has_a_fifo_of_its_own"));
+	snprintf(path, sizeof(path), "%s/fifo", self->v.dir);
+	EXPECT_EQ(0, unlink(path));
+	EXPECT_EQ(0, victim_restart(&self->v));
+	EXPECT_EQ(0, victim_finish(&self->v));
+	umount2(self->v.dir, MNT_DETACH);
+	EXPECT_EQ(0, chown(self->v.dir, 0, 0));
+}
+
+/* A FIFO that is made again lets nobody in whom it did not. */
+TEST_F(border, a_fifo_that_is_missing_inherits_no_access_control_list)
+{
+	static const struct {
+		uint32_t version;
+		struct {
+			uint16_t tag, perm;
+			uint32_t id;
+		} entry[5];
+	} acl = { 2, { { 1, 7, -1 }, { 2, 7, 1234 }, { 4, 5, -1 }, { 16, 7, -1 }, { 32, 5, -1 } } };
+	char path[128];
+
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "has_a_fifo_of_its_own"));
+	snprintf(path, sizeof(path), "%s/fifo", self->v.dir);
+	ASSERT_EQ(0, unlink(path));
+	if (setxattr(self->v.dir, "system.posix_acl_default", &acl, sizeof(acl), 0))
+		SKIP(return, "no access control lists on this file system");
+	ASSERT_EQ(0, victim_restart(&self->v));
+	EXPECT_EQ(-1, getxattr(path, "system.posix_acl_access", NULL, 0));
+	EXPECT_EQ(ENODATA, errno);
+	EXPECT_EQ(0, victim_finish(&self->v));
 }
 
 CKPT_TEST_MAIN

@@ -10,6 +10,7 @@
 #include <termios.h>
 
 #include "ckpt_hostile.h"
+#include "ckpt_tree.h"
 
 CKPT_FIXTURE(pty)
 
@@ -920,5 +921,42 @@ HOSTILE(session_of_init, true, CKPT_REC_TTY_SESSION, 0, p.session->pgrp = 1)
 HOSTILE(session_hangs_up_init, true, CKPT_REC_TTY_SESSION, 0, p.session->old_pgrp = 1)
 HOSTILE(session_of_a_group_that_is_not_there, true, CKPT_REC_TTY_SESSION, 0,
 	p.session->pgrp = 4000000)
+
+/* ---- a group of which nobody is left in the tree ---- */
+
+FIXTURE(foreground) { struct victim v; };
+CKPT_TREE_VICTIM(foreground, REQUIRE_REAL_CHECKPOINT)
+
+VICTIM(has_a_foreground_group_outside)
+{
+	int master, slave, go[2], status;
+	char byte;
+	pid_t pid;
+
+	lead_session(&master, &slave);
+	V_SYS(pipe(go));
+	pid = V_SYS(fork());
+	if (!pid) {
+		setpgid(0, 0);
+		if (fork())
+			_exit(0);
+		/* It remains in the group; the test adopts it. */
+		V_SYS(write(go[1], "x", 1));
+		close_range(0, ~0U, 0);
+		for (;;)
+			pause();
+	}
+	V_EQUAL(1, read(go[0], &byte, 1));
+	V_SYS(tcsetpgrp(slave, pid));
+	V_CHECK(waitpid(pid, &status, 0) == pid);
+	victim_ready();
+}
+
+TEST_F(foreground, group_outside_is_refused)
+{
+	ASSERT_EQ(0, victim_start(&self->v, "has_a_foreground_group_outside"));
+	EXPECT_TRUE(refuses(&self->v, "controlling terminal", "its foreground process group"));
+	EXPECT_EQ(0, victim_finish(&self->v));
+}
 
 CKPT_TEST_MAIN

@@ -1168,4 +1168,163 @@ HOSTILE_CONTENTS(message_type, CKPT_REC_MSG, p.msg->type = 0)
 HOSTILE_CONTENTS(message_size, CKPT_REC_MSG, p.msg->size = 1ULL << 63)
 HOSTILE_CONTENTS(message_longer_than_its_record, CKPT_REC_MSG, p.msg->size = 1000)
 
+/* ---- what others do while a restart waits for the rest of its image ---- */
+
+/* A restart from a pipe, by a child: 0 if it goes well, 2 if contents could not be set back. */
+static pid_t restart_from_pipe(struct victim *v, int *to)
+{
+	struct restart_args args = restart_args(v, RESTART_LEAVE_STOPPED);
+	int pipe_fd[2];
+	pid_t pid;
+	long ret;
+
+	if (pipe2(pipe_fd, O_CLOEXEC))
+		return -1;
+	pid = fork();
+	if (!pid) {
+		close(pipe_fd[1]);
+		args.image_fd = pipe_fd[0];
+		ret = sys_restart(&args, sizeof(args));
+		end_restarted(v, ret);
+		if (ret == v->pid)
+			_exit(0);
+		_exit(strstr(v->log, "contents could not be set back") ? 2 : 1);
+	}
+	close(pipe_fd[0]);
+	*to = pipe_fd[1];
+	return pid;
+}
+
+static int result_of(pid_t pid)
+{
+	int status;
+
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* So much of it is not needed to make objects and processes. */
+#define LAST_BYTES	4096
+
+VICTIM(owner_of_a_small_set)
+{
+	int sem = new_set(IPC_PRIVATE, 2);
+
+	sem_add(sem, 0, 3, 0);
+	victim_ready();
+	V_SYS(semctl(sem, 0, IPC_RMID));
+}
+
+VICTIM(owner_of_a_large_set)
+{
+	int sem = new_set(IPC_PRIVATE, 1000);
+
+	sem_add(sem, 0, 7, 0);
+	sem_add(sem, 999, 7, 0);
+	victim_ready();
+	V_SYS(semctl(sem, 0, IPC_RMID));
+}
+
+/* It has the ID and the time of creation of the one that the first restart has made. */
+TEST_F(sysv_object, a_set_of_another_restart_is_left_alone)
+{
+	struct image img, large;
+	struct ckpt_sysv_sem *was, *is;
+	struct victim other;
+	int sem, large_sem, to;
+	size_t part;
+	pid_t pid;
+
+	victim_init(&other);
+	ASSERT_EQ(0, victim_start(&self->v, "owner_of_a_small_set"));
+	sem = victim_object(&self->v, WORD_SEM);
+	ASSERT_EQ(0, victim_save(&self->v));
+	ASSERT_EQ(0, semctl(sem, 0, IPC_RMID));
+	ASSERT_EQ(0, load_image(&img, self->v.image));
+	ASSERT_EQ(0, victim_start(&other, "owner_of_a_large_set"));
+	large_sem = victim_object(&other, WORD_SEM);
+	ASSERT_EQ(0, victim_save(&other));
+	ASSERT_EQ(0, semctl(large_sem, 0, IPC_RMID));
+	ASSERT_EQ(0, load_image(&large, other.image));
+	was = find(&img, CKPT_REC_SYSV_SEM, 0);
+	is = find(&large, CKPT_REC_SYSV_SEM, 0);
+	ASSERT_TRUE(was && is);
+	is->ipc.id = was->ipc.id;
+	is->ipc.created_ns = was->ipc.created_ns;
+	seal(&large);
+
+	pid = restart_from_pipe(&self->v, &to);
+	part = img.len - LAST_BYTES;
+	ASSERT_EQ(part, write(to, img.data, part));
+	ASSERT_TRUE(WAIT_FOR(semctl(sem, 1, GETVAL) == 0));
+	ASSERT_EQ(0, semctl(sem, 0, IPC_RMID));
+	ASSERT_EQ(other.pid, try_image(&other, &large, RESTART_LEAVE_STOPPED))
+		show_log(other.log);
+	EXPECT_EQ(7, semctl(sem, 0, GETVAL));
+	ASSERT_EQ(LAST_BYTES, write(to, img.data + part, LAST_BYTES));
+	close(to);
+	EXPECT_EQ(0, result_of(pid));
+	EXPECT_EQ(7, semctl(sem, 0, GETVAL));
+	EXPECT_EQ(0, semctl(sem, 1, GETVAL));
+	EXPECT_EQ(7, semctl(sem, 999, GETVAL));
+	victim_cleanup(&other);
+	semctl(sem, 0, IPC_RMID);
+	free(img.data);
+	free(large.data);
+}
+
+/* The end of the image is damaged; the result of the restart. */
+static int fail_while_attached(struct victim *v, int id, int ms)
+{
+	struct shmid_ds ds;
+	struct image img;
+	size_t part;
+	pid_t pid;
+	char *mem;
+	int to;
+
+	if (load_image(&img, v->image))
+		return -1;
+	part = img.len - LAST_BYTES;
+	memset(img.data + part, 0xee, LAST_BYTES);
+	pid = restart_from_pipe(v, &to);
+	if (write(to, img.data, part) != (ssize_t)part ||
+	    !WAIT_FOR(!shmctl(id, IPC_STAT, &ds) && ds.shm_nattch))
+		return -1;
+	mem = shmat(id, NULL, 0);
+	if (mem == (void *)-1 || write(to, img.data + part, LAST_BYTES) != LAST_BYTES)
+		return -1;
+	close(to);
+	free(img.data);
+	if (ms)
+		sleep_ms(ms);
+	else
+		ms = result_of(pid);
+	shmdt(mem);
+	return ms == 1 || ms == 2 ? ms : result_of(pid);
+}
+
+TEST_F(sysv_object, has_its_contents_back_when_others_have_let_go)
+{
+	char *mem;
+
+	START(NULL);
+	ASSERT_EQ(0, victim_save(&self->v));
+	mem = shmat(self->id, NULL, 0);
+	ASSERT_NE((void *)-1, mem);
+	put_text(mem, PAGE, 99);
+	shmdt(mem);
+	EXPECT_EQ(1, fail_while_attached(&self->v, self->id, 200));
+	mem = shmat(self->id, NULL, 0);
+	ASSERT_NE((void *)-1, mem);
+	EXPECT_TRUE(has_text(mem, PAGE, 99));
+	shmdt(mem);
+}
+
+TEST_F(sysv_object, is_named_if_its_contents_cannot_be_set_back)
+{
+	START(NULL);
+	ASSERT_EQ(0, victim_save(&self->v));
+	EXPECT_EQ(2, fail_while_attached(&self->v, self->id, 0));
+}
+
 CKPT_TEST_MAIN

@@ -910,6 +910,22 @@ SURVIVES(thread, oom_score_adjustment_stays)
 	V_EQUAL(321, atoi(text));
 }
 
+/* Written the old way it may be below the least that the process may choose. */
+SURVIVES(thread, oom_score_adjustment_by_the_old_name_stays)
+{
+	char text[32];
+	int adj;
+
+	if (write_text("/proc/self/oom_adj", "-5"))
+		victim_cannot();
+	V_CHECK(read_text("/proc/self/oom_score_adj", text, sizeof(text)) > 0);
+	adj = atoi(text);
+	V_CHECK(adj < 0);
+	victim_ready();
+	V_CHECK(read_text("/proc/self/oom_score_adj", text, sizeof(text)) > 0);
+	V_EQUAL(adj, atoi(text));
+}
+
 /* ---- resource usage ---- */
 
 SURVIVES(thread, cpu_time_goes_on)

@@ -13,6 +13,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 
 #include "ckpt_image.h"
 #include "ckpt_memory.h"
@@ -1044,6 +1045,57 @@ TREE_SURVIVES(tree, vfork_goes_on)
 	V_EQUAL(0, member_status(child));
 }
 
+/* CLONE_VFORK without CLONE_VM: as vfork(2), but for the memory. */
+TREE_SURVIVES(tree, vfork_with_memory_of_its_own_goes_on)
+{
+	pid_t child, pid;
+
+	board_make();
+	child = V_SYS(fork());
+	if (!child) {
+		pid = syscall(SYS_clone, CLONE_VFORK | SIGCHLD, 0, 0, 0, 0);
+		if (!pid) {
+			member_await();
+			board->value[0] = 1;
+			_exit(4);
+		}
+		_exit(!board->value[0] || member_status(pid) != 4 << 8);
+	}
+	members_await(1);
+	victim_ready();
+	sleep_ms(30);
+	V_EQUAL(0, waitpid(child, NULL, WNOHANG));
+	board_release();
+	V_EQUAL(0, member_status(child));
+}
+
+/* Its number in there is none of the tree. */
+TREE_SURVIVES(tree, a_zombie_of_another_pid_namespace)
+{
+	pid_t pid = syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
+
+	if (!pid)
+		_exit(42);
+	V_CHECK(pid > 0);
+	V_CHECK(WAIT_FOR(is_zombie(pid)));
+	victim_ready();
+	V_CHECK(is_zombie(pid));
+	V_EQUAL(42 << 8, member_status(pid));
+}
+
+IS_REFUSED(tree, a_zombie_of_another_user_namespace, "user", "namespace")
+{
+	pid_t pid = syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0);
+
+	if (!pid)
+		_exit(0);
+	if (pid < 0)
+		victim_cannot();
+	V_CHECK(WAIT_FOR(is_zombie(pid)));
+	victim_ready();
+	V_EQUAL(0, member_status(pid));
+}
+
 TREE_SURVIVES(tree, pending_signals_of_all)
 {
 	sigset_t set;
@@ -1279,6 +1331,129 @@ TEST_F(tree, a_tree_that_its_cgroup_has_frozen)
 	EXPECT_EQ(child, victim_word(&self->v, 1));
 	EXPECT_EQ(0, victim_finish(&self->v));
 	cgroup_remove();
+}
+
+static int waits_in_vfork(long arg)
+{
+	pid_t pid = vfork();
+
+	if (!pid) {
+		member_await();
+		_exit(0);
+	}
+	return member_status(pid);
+}
+
+VICTIM(has_a_child_in_vfork)
+{
+	pid_t child;
+
+	board_make();
+	child = member(waits_in_vfork, 0);
+	members_await(1);
+	vpage->word[0] = child;
+	victim_ready();
+	board_release();
+	V_EQUAL(0, member_status(child));
+}
+
+/* Who waits in vfork counts as frozen, as it did before. */
+TEST_F(tree, a_cgroup_freezes_who_waits_in_vfork)
+{
+	char path[64], text[32] = "";
+	pid_t child;
+
+	ASSERT_EQ(0, victim_start(&self->v, "has_a_child_in_vfork"));
+	ASSERT_EQ(0, tree_cycle(&self->v, variant->restart));
+	child = victim_word(&self->v, 0);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", child, child);
+	ASSERT_LT(0, read_text(path, text, sizeof(text)));
+	ASSERT_EQ(0, cgroup_make());
+	EXPECT_EQ(0, cgroup_add(child));
+	EXPECT_EQ(0, cgroup_add(atoi(text)));
+	EXPECT_EQ(0, cgroup_write("cgroup.freeze", "1"));
+	EXPECT_TRUE(WAIT_FOR(cgroup_is_frozen()));
+	EXPECT_EQ(0, cgroup_write("cgroup.freeze", "0"));
+	EXPECT_EQ(0, victim_finish(&self->v));
+	cgroup_remove();
+}
+
+/* ---- what the caller of restart(2) keeps ---- */
+
+VICTIM(has_a_zombie_of_another_user)
+{
+	pid_t pid = V_SYS(fork());
+
+	if (!pid)
+		_exit(setresuid(1234, 1234, 1234) ? 1 : 42);
+	V_CHECK(WAIT_FOR(is_zombie(pid)));
+	victim_ready();
+	V_EQUAL(42 << 8, member_status(pid));
+}
+
+TEST_F(tree, a_zombie_leaves_the_memory_of_the_caller_alone)
+{
+	REQUIRE_RESTART();
+	ASSERT_EQ(0, prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
+	ASSERT_EQ(0, victim_start(&self->v, "has_a_zombie_of_another_user"));
+	ASSERT_EQ(0, tree_cycle(&self->v, true));
+	EXPECT_EQ(1, prctl(PR_GET_DUMPABLE, 0, 0, 0, 0));
+	EXPECT_EQ(0, victim_finish(&self->v));
+}
+
+static volatile int ticks;
+
+static void tick(int sig)
+{
+	ticks++;
+}
+
+TEST_F(tree, signals_to_the_caller_do_not_make_a_restart_fail)
+{
+	struct sigaction action = { .sa_handler = tick, .sa_flags = SA_RESTART };
+	struct itimerval timer = { .it_value.tv_usec = 500, .it_interval.tv_usec = 500 };
+	int turn;
+
+	REQUIRE_RESTART();
+	ASSERT_EQ(0, victim_start(&self->v, "has_a_child_to_be_killed"));
+	ASSERT_EQ(0, sigaction(SIGALRM, &action, NULL));
+	ASSERT_EQ(0, setitimer(ITIMER_REAL, &timer, NULL));
+	for (turn = 0; turn < 10; turn++)
+		ASSERT_EQ(0, tree_cycle(&self->v, true));
+	timer.it_value.tv_usec = 0;
+	ASSERT_EQ(0, setitimer(ITIMER_REAL, &timer, NULL));
+	EXPECT_LT(turn, ticks);
+	EXPECT_EQ(0, victim_next(&self->v));
+	EXPECT_EQ(0, victim_finish(&self->v));
+}
+
+/* The error of a restart by who has unshared a namespace for his children. */
+static long restart_after_unshare(struct victim *v, int flag)
+{
+	int status = 0;
+	pid_t pid;
+	long ret;
+
+	pid = fork();
+	if (!pid) {
+		ret = unshare(flag) ? -ENOSYS : victim_try_restart(v, 0);
+		_exit(ret != -EINVAL || !strstr(v->log, "fork first"));
+	}
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -1;
+	return WEXITSTATUS(status);
+}
+
+/* Numbers in the image would be looked up among the processes of another namespace. */
+TEST_F(tree, who_has_unshared_a_namespace_for_children_may_not_restart)
+{
+	REQUIRE_RESTART();
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "has_a_zombie_of_another_user"));
+	reap_all();
+	EXPECT_EQ(0, restart_after_unshare(&self->v, CLONE_NEWPID));
+	EXPECT_EQ(0, restart_after_unshare(&self->v, CLONE_NEWTIME));
+	ASSERT_EQ(0, victim_restart(&self->v));
+	EXPECT_EQ(0, victim_finish(&self->v));
 }
 
 /* A descendant that another user owns: nobody is even stopped. */

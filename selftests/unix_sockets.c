@@ -1250,4 +1250,68 @@ TEST_F(segment, is_not_to_be_had_by_a_message)
 	EXPECT_NE(NULL, strstr(self->v.log, "System V"));
 }
 
+/* ---- who has gone ---- */
+
+/* What a process sent by several calls comes with one, also if it has ended. */
+SURVIVES(unix_sockets, messages_of_one_who_has_ended_stay_together)
+{
+	int s[2], status;
+	pid_t pid;
+
+	V_SYS(socketpair(AF_UNIX, SOCK_STREAM, 0, s));
+	set_opt(s[1], SO_PASSCRED, 1);
+	pid = V_SYS(fork());
+	if (!pid)
+		_exit(send(s[0], "one", 3, 0) != 3 || send(s[0], "two", 3, 0) != 3 ||
+		      send(s[0], "three", 5, 0) != 5);
+	V_CHECK(waitpid(pid, &status, 0) == pid);
+	V_EQUAL(0, status);
+	victim_ready();
+	get(s[1], "onetwothree");
+}
+
+VICTIM(was_sent_many_by_one_who_has_gone)
+{
+	int r = bound(SOCK_DGRAM, file_name("socket")), s, i;
+
+	s = connected(SOCK_DGRAM, file_name("socket"));
+	for (i = 0; i < 5; i++)
+		put(s, "message");
+	close(s);
+	victim_ready();
+	for (i = 0; i < 5; i++)
+		get(r, "message");
+	nothing(r);
+}
+
+CKPT_IMAGE_FIXTURE(gone, was_sent_many_by_one_who_has_gone)
+
+TEST_F(gone, is_one_socket)
+{
+	const struct ckpt_unix_msg *first = find(&self->img, CKPT_REC_UNIX_MSG, 0), *m;
+	const struct ckpt_unix *u;
+	int i, nr = 0;
+
+	ASSERT_NE(NULL, first);
+	for (i = 0; (m = find(&self->img, CKPT_REC_UNIX_MSG, i)); i++)
+		EXPECT_EQ(first->sender, m->sender);
+	EXPECT_EQ(5, i);
+	for (i = 0; (u = find(&self->img, CKPT_REC_UNIX, i)); i++)
+		nr += !!(u->flags & CKPT_UNIX_GONE);
+	EXPECT_EQ(1, nr);
+	EXPECT_EQ(0, finish_from(&self->v, &self->img));
+}
+
+/* ---- what listen(2) would not do ---- */
+
+TEST_F(lies, a_backlog_beyond_the_limit)
+{
+	struct ckpt_unix *l = find_unix(&self->img, 'l');
+
+	ASSERT_NE(NULL, l);
+	l->backlog = 100000000;
+	EXPECT_EQ(self->v.pid, try_changed(&self->v, &self->img, RESTART_LEAVE_STOPPED));
+	EXPECT_NE(NULL, strstr(self->v.log, "net.core.somaxconn")) show_log(self->v.log);
+}
+
 CKPT_TEST_MAIN

@@ -5,6 +5,7 @@
  */
 #include <limits.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/xattr.h>
 
@@ -844,6 +845,88 @@ SURVIVES(unlinked, a_file_that_had_two_names)
 	put(a, "contents");
 	victim_ready();
 	V_CHECK(holds(b, "contents"));
+}
+
+/* ---- extended attributes and access control lists ---- */
+
+VICTIM(has_an_attribute_that_is_not_preserved)
+{
+	int fd = open_unlinked("file", O_RDWR);
+
+	if (fsetxattr(fd, "trusted.x", "value", 5, 0))
+		victim_cannot();
+	victim_ready();
+	V_SYS(fremovexattr(fd, "trusted.x"));
+	victim_ready();
+}
+
+TEST_F(unlinked, an_attribute_that_is_not_preserved_is_refused)
+{
+	int event;
+
+	REQUIRE_REAL_CHECKPOINT();
+	ASSERT_EQ(0, victim_spawn(&self->v, "has_an_attribute_that_is_not_preserved", NULL));
+	event = victim_wait(&self->v);
+	if (event == VICTIM_CANNOT)
+		SKIP(return, "no trusted attributes on this file system");
+	ASSERT_EQ(VICTIM_IS_READY, event);
+	EXPECT_TRUE(refuses(&self->v, "deleted", "trusted.x"));
+	ASSERT_EQ(0, victim_next(&self->v));
+	EXPECT_EQ(0, victim_cycle(&self->v, variant->restart));
+	EXPECT_EQ(0, victim_finish(&self->v));
+}
+
+/* The new file gets no access control list, nor by that more access than it had. */
+TEST_F(unlinked, a_default_access_control_list_is_not_inherited)
+{
+	static const struct {
+		uint32_t version;
+		struct {
+			uint16_t tag, perm;
+			uint32_t id;
+		} entry[5];
+	} acl = { 2, { { 1, 7, -1 }, { 2, 7, 1234 }, { 4, 5, -1 }, { 16, 7, -1 }, { 32, 5, -1 } } };
+
+	REQUIRE_REAL_CHECKPOINT();
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "has_a_nameless_file"));
+	if (setxattr(self->v.dir, "system.posix_acl_default", &acl, sizeof(acl), 0))
+		SKIP(return, "no access control lists on this file system");
+	ASSERT_EQ(0, victim_restart(&self->v));
+	/* else it would be refused for its list */
+	EXPECT_EQ(0, victim_checkpoint(&self->v, 0));
+	EXPECT_EQ(0, victim_finish(&self->v));
+}
+
+/* ---- where it is made ---- */
+
+/* While it has its name, and the directory is locked, nobody is asked or told. */
+TEST_F(hostile, a_directory_is_opened_unseen)
+{
+	int events = inotify_init1(IN_NONBLOCK | IN_CLOEXEC), seen = 0;
+	char buf[4096] __attribute__((aligned(8)));
+	struct inotify_event *e;
+	bool gone = false;
+	ssize_t len;
+	char *at;
+
+	ASSERT_LE(0, inotify_add_watch(events, self->v.dir, IN_CREATE | IN_OPEN | IN_DELETE));
+	EXPECT_EQ(0, finish_from(&self->v, &self->img));
+	while ((len = read(events, buf, sizeof(buf))) > 0)
+		for (at = buf; at < buf + len; at += sizeof(*e) + e->len) {
+			e = (struct inotify_event *)at;
+			if (!e->len || strncmp(e->name, ".restart-", 9))
+				continue;
+			if (e->mask & IN_CREATE) {
+				gone = false;
+				seen++;
+			}
+			if (e->mask & IN_DELETE)
+				gone = true;
+			if (e->mask & IN_OPEN)
+				EXPECT_TRUE(gone);
+		}
+	EXPECT_LE(1, seen);
+	close(events);
 }
 
 CKPT_TEST_MAIN

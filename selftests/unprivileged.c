@@ -6,10 +6,12 @@
 #include <grp.h>
 #include <mqueue.h>
 #include <stddef.h>
+#include <sys/inotify.h>
 #include <sys/msg.h>
 #include <sys/sem.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -713,6 +715,128 @@ TEST_F(user, a_file_opened_with_rights_he_has_not_is_refused)
 	ASSERT_EQ(0, victim_start(&self->v, "had_the_page_map_opened"));
 	EXPECT_TRUE(refuses(&self->v, "pagemap", "opened with other"));
 	EXPECT_EQ(0, victim_finish(&self->v));
+}
+
+/* ---- sockets in a user namespace of his own ---- */
+
+VICTIM(has_connected_sockets)
+{
+	char byte = 0;
+	int s[2];
+
+	V_SYS(socketpair(AF_UNIX, SOCK_STREAM, 0, s));
+	V_EQUAL(1, write(s[0], "x", 1));
+	victim_ready();
+	V_EQUAL(1, read(s[1], &byte, 1));
+	V_EQUAL('x', byte);
+}
+
+/* An ordinary user who is in a group that is not mapped there. */
+static int become_member(void)
+{
+	gid_t group = 27;
+
+	return setgroups(1, &group) || setresgid(USER, USER, USER) ||
+	       setresuid(USER, USER, USER) || prctl(PR_SET_DUMPABLE, 1);
+}
+
+CHILD(checkpoint_sockets_then_in_own_namespaces)
+{
+	C_EQUAL(0, become_member());
+	C_EQUAL(0, image_of(v, "has_connected_sockets"));
+	return in_own_namespaces(v, v->pid);
+}
+
+TEST_F(user, sockets_can_be_restarted_where_his_groups_are_not_mapped)
+{
+	int status = in_child(&self->v, checkpoint_sockets_then_in_own_namespaces, 0);
+
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		SKIP(return, "no user namespaces for ordinary users");
+	ASSERT_EQ(0, status);
+}
+
+CHILD(cycle_of_sockets)
+{
+	C_EQUAL(0, image_of(v, "has_connected_sockets"));
+	C_EQUAL(v->pid, victim_try_restart(v, 0));
+	C_EQUAL(0, victim_finish(v));
+	return 0;
+}
+
+CHILD(cycle_in_own_namespaces)
+{
+	C_EQUAL(0, become_member());
+	if (unshare(CLONE_NEWUSER | CLONE_NEWPID))
+		return 77;
+	C_EQUAL(0, map_ids());
+	return in_child(v, cycle_of_sockets, 0) ? 1 : 0;
+}
+
+TEST_F(user, sockets_can_be_checkpointed_where_his_groups_are_not_mapped)
+{
+	int status = in_child(&self->v, cycle_in_own_namespaces, 0);
+
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		SKIP(return, "no user namespaces for ordinary users");
+	ASSERT_EQ(0, status);
+}
+
+/* ---- FIFOs of others ---- */
+
+VICTIM(reads_from_a_fifo_of_root)
+{
+	char path[128], byte;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/fifo", victim_dir);
+	V_SYS(mkfifo(path, 0644));
+	V_EQUAL(0, become_user(0));
+	fd = V_SYS(open(path, O_RDONLY | O_NONBLOCK));
+	victim_ready();
+	V_EQUAL(0, read(fd, &byte, 1));
+}
+
+CHILD(restart_as_user)
+{
+	C_EQUAL(0, become_user(CAP(CHECKPOINT_RESTORE)));
+	C_EQUAL(v->pid, victim_try_restart(v, RESTART_HOST_CLOCKS));
+	C_EQUAL(0, victim_finish(v));
+	return 0;
+}
+
+static bool inotify_saw(int fd, uint32_t mask)
+{
+	char buf[4096] __attribute__((aligned(8)));
+	struct inotify_event *e;
+	ssize_t len;
+	char *at;
+
+	while ((len = read(fd, buf, sizeof(buf))) > 0)
+		for (at = buf; at < buf + len; at += sizeof(*e) + e->len) {
+			e = (struct inotify_event *)at;
+			if (e->mask & mask)
+				return true;
+		}
+	return false;
+}
+
+/* Neither opened where he may not read, nor for writing where he may only read. */
+TEST_F(user, a_fifo_is_opened_with_his_rights_only)
+{
+	int events = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	char path[128];
+
+	ASSERT_EQ(0, image_of(&self->v, "reads_from_a_fifo_of_root"));
+	snprintf(path, sizeof(path), "%s/fifo", self->v.dir);
+	ASSERT_LE(0, inotify_add_watch(events, path, IN_OPEN | IN_CLOSE_WRITE));
+	ASSERT_EQ(0, chmod(path, 0600));
+	EXPECT_EQ(0, in_child(&self->v, restart_refused, -EACCES));
+	EXPECT_FALSE(inotify_saw(events, IN_OPEN));
+	ASSERT_EQ(0, chmod(path, 0644));
+	EXPECT_EQ(0, in_child(&self->v, restart_as_user, 0));
+	EXPECT_FALSE(inotify_saw(events, IN_CLOSE_WRITE));
+	close(events);
 }
 
 CKPT_TEST_MAIN
