@@ -985,16 +985,18 @@ TEST_F(border, a_fifo_that_is_missing_where_owners_are_mapped)
 	EXPECT_EQ(0, chown(self->v.dir, 0, 0));
 }
 
+/* struct posix_acl_xattr_header and its entries: user 1234 may do what others may not */
+static const struct {
+	uint32_t version;
+	struct {
+		uint16_t tag, perm;
+		uint32_t id;
+	} entry[5];
+} acl = { 2, { { 1, 7, -1 }, { 2, 7, 1234 }, { 4, 5, -1 }, { 16, 7, -1 }, { 32, 5, -1 } } };
+
 /* A FIFO that is made again lets nobody in whom it did not. */
 TEST_F(border, a_fifo_that_is_missing_inherits_no_access_control_list)
 {
-	static const struct {
-		uint32_t version;
-		struct {
-			uint16_t tag, perm;
-			uint32_t id;
-		} entry[5];
-	} acl = { 2, { { 1, 7, -1 }, { 2, 7, 1234 }, { 4, 5, -1 }, { 16, 7, -1 }, { 32, 5, -1 } } };
 	char path[128];
 
 	ASSERT_EQ(0, victim_start_and_save(&self->v, "has_a_fifo_of_its_own"));
@@ -1005,6 +1007,41 @@ TEST_F(border, a_fifo_that_is_missing_inherits_no_access_control_list)
 	ASSERT_EQ(0, victim_restart(&self->v));
 	EXPECT_EQ(-1, getxattr(path, "system.posix_acl_access", NULL, 0));
 	EXPECT_EQ(ENODATA, errno);
+	EXPECT_EQ(0, victim_finish(&self->v));
+}
+
+/* By its mode alone it would let in its group. */
+VICTIM(has_a_fifo_with_a_list)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s", file_name("fifo"));
+	V_SYS(mkfifo(path, 0640));
+	V_SYS(setxattr(path, "system.posix_acl_access", &acl, sizeof(acl), 0));
+	V_SYS(open(path, O_RDWR));
+	victim_ready();
+}
+
+TEST_F(border, a_fifo_that_is_missing_had_an_access_control_list)
+{
+	char path[128];
+	struct stat st;
+
+	if (setxattr(self->v.dir, "system.posix_acl_default", &acl, sizeof(acl), 0))
+		SKIP(return, "no access control lists on this file system");
+	ASSERT_EQ(0, removexattr(self->v.dir, "system.posix_acl_default"));
+	ASSERT_EQ(0, victim_start_and_save(&self->v, "has_a_fifo_with_a_list"));
+	snprintf(path, sizeof(path), "%s/fifo", self->v.dir);
+	ASSERT_EQ(0, unlink(path));
+	EXPECT_EQ(-EOPNOTSUPP, victim_try_restart(&self->v, 0));
+	EXPECT_NE(NULL, strstr(self->v.log, "access control list"));
+	EXPECT_EQ(-1, stat(path, &st));
+
+	/* Of one that is there nothing is changed. */
+	ASSERT_EQ(0, mkfifo(path, 0600));
+	EXPECT_EQ(0, victim_restart(&self->v));
+	EXPECT_EQ(0, stat(path, &st));
+	EXPECT_EQ(0600, st.st_mode & 07777);
 	EXPECT_EQ(0, victim_finish(&self->v));
 }
 
