@@ -1013,12 +1013,9 @@ TEST_F(border, a_fifo_that_is_missing_inherits_no_access_control_list)
 /* By its mode alone it would let in its group. */
 VICTIM(has_a_fifo_with_a_list)
 {
-	char path[128];
-
-	snprintf(path, sizeof(path), "%s", file_name("fifo"));
-	V_SYS(mkfifo(path, 0640));
-	V_SYS(setxattr(path, "system.posix_acl_access", &acl, sizeof(acl), 0));
-	V_SYS(open(path, O_RDWR));
+	V_SYS(mkfifo(file_name("fifo"), 0640));
+	V_SYS(setxattr(file_name("fifo"), "system.posix_acl_access", &acl, sizeof(acl), 0));
+	V_SYS(open(file_name("fifo"), O_RDWR));
 	victim_ready();
 }
 

@@ -38,27 +38,41 @@ static int reserve(void **array, size_t count, size_t size)
 	return 0;
 }
 
+static int compare_objects(const void *left, const void *right)
+{
+	const struct lcr_object *a = left, *b = right;
+
+	if (a->type != b->type)
+		return a->type < b->type ? -1 : 1;
+	return a->id < b->id ? -1 : a->id > b->id;
+}
+
 static int add_object(struct lcr_page_table *table, const struct ckpt_record *record)
 {
 	const struct ckpt_shmem *shmem = record->payload;
 	const struct ckpt_mm *mm = record->payload;
-	uint64_t id = record->type == CKPT_REC_MM ? mm->id : shmem->id;
-	size_t i;
 
-	for (i = 0; i < table->nr_objects; i++) {
-		if (id && table->objects[i].id == id &&
-		    table->objects[i].type == record->type) {
-			errno = EBADMSG;
-			return -1;
-		}
-	}
 	if (reserve((void **)&table->objects, table->nr_objects, sizeof(*table->objects)))
 		return -1;
 	table->objects[table->nr_objects++] = (struct lcr_object){
-		.id = id,
+		.id = record->type == CKPT_REC_MM ? mm->id : shmem->id,
 		.type = record->type,
 		.objref = record->objref,
 	};
+	return 0;
+}
+
+/* In the order of their IDs, which are different. */
+static int sort_objects(struct lcr_page_table *table)
+{
+	const struct lcr_object *o = table->objects;
+	size_t i;
+
+	if (table->nr_objects)
+		qsort(table->objects, table->nr_objects, sizeof(*o), compare_objects);
+	for (i = 1; i < table->nr_objects; i++)
+		if (o[i].id && !compare_objects(&o[i - 1], &o[i]))
+			return -1;
 	return 0;
 }
 
@@ -100,8 +114,7 @@ static int read_table(struct lcr_chain_image *image, struct ckpt_image *reader,
 		if ((record->type == CKPT_REC_MM || record->type == CKPT_REC_SHMEM) &&
 		    add_object(&image->table, record))
 			return lcr_error(error, errno, "%s: %s", image->image.path,
-					 errno == EBADMSG ?
-					 "two objects have the same ID" : strerror(errno));
+					 strerror(errno));
 		if (record->type == CKPT_REC_PAGES && add_pages(image, record))
 			return lcr_error(error, errno, "%s: %s", image->image.path,
 					 strerror(errno));
@@ -111,6 +124,9 @@ static int read_table(struct lcr_chain_image *image, struct ckpt_image *reader,
 	if (ret < 0)
 		return lcr_error(error, errno, "%s: %s", image->image.path,
 				 ckpt_image_error(reader));
+	if (sort_objects(&image->table))
+		return lcr_error(error, EBADMSG, "%s: two objects have the same ID",
+				 image->image.path);
 	return 0;
 }
 

@@ -110,6 +110,7 @@ void lcr_series_close(struct lcr_series *series)
  * @number:	NNNNNN
  * @header:	its header
  * @parent:	its parent; NULL if that is not there, or it is full
+ * @complete:	it ends as it has to
  * @needed:	it stays
  */
 struct member {
@@ -117,6 +118,7 @@ struct member {
 	uint64_t number;
 	struct ckpt_header header;
 	struct member *parent;
+	bool complete;
 	bool needed;
 };
 
@@ -126,11 +128,25 @@ struct members {
 	size_t space;
 };
 
+/* Whoever wrote it got to its end, and nothing was lost there. */
+static bool is_complete(int fd, const struct ckpt_header *header)
+{
+	struct ckpt_trailer_end end;
+	struct stat st;
+
+	return !fstat(fd, &st) && st.st_size >= (off_t)sizeof(end) &&
+	       pread(fd, &end, sizeof(end), st.st_size - sizeof(end)) == sizeof(end) &&
+	       !memcmp(end.magic, CKPT_TRAILER_MAGIC, sizeof(end.magic)) &&
+	       !memcmp(end.uuid, header->uuid, sizeof(end.uuid)) &&
+	       end.image_bytes == (uint64_t)st.st_size;
+}
+
 /* What cannot be read as an image is none of ours, and stays. */
 static int add_member(struct members *members, int dir_fd, const char *name,
 		      uint64_t number)
 {
 	struct ckpt_header header;
+	bool complete = false;
 	struct member *new;
 	int fd, ret;
 
@@ -138,6 +154,8 @@ static int add_member(struct members *members, int dir_fd, const char *name,
 	if (fd < 0)
 		return 0;
 	ret = lcr_read_header(fd, &header, NULL);
+	if (!ret)
+		complete = is_complete(fd, &header);
 	close(fd);
 	if (ret)
 		return 0;
@@ -153,6 +171,7 @@ static int add_member(struct members *members, int dir_fd, const char *name,
 		.name = strdup(name),
 		.number = number,
 		.header = header,
+		.complete = complete,
 	};
 	if (!new->name)
 		return -1;
@@ -213,10 +232,13 @@ static void find_parents(struct members *members)
 /* An image stays, and all that it needs. Can it be restarted? */
 static bool keep_chain(struct member *member)
 {
+	bool complete = true;
+
 	for (; ; member = member->parent) {
 		member->needed = true;
+		complete = complete && member->complete;
 		if (!member->header.sequence)
-			return true;
+			return complete;
 		if (!member->parent)
 			return false;
 	}

@@ -1199,6 +1199,8 @@ static bool what_job_points_to_is_kept(void)
 
 static bool what_cannot_be_restarted_does_not_count(void)
 {
+	struct stat st;
+
 	enter_dir();
 	write_three_chains();
 	CHECK(!unlink("job.000007"));			/* of the newest chain */
@@ -1212,6 +1214,14 @@ static bool what_cannot_be_restarted_does_not_count(void)
 	CHECK(retain(1) == 5 && exists("job.000002"), "what cannot be read is not ours");
 	CHECK(!unlink("job"));
 	CHECK(retain(1) == -1 && errno == ENOENT && verify("job.000009") == 0);
+	leave_dir();
+
+	enter_dir();
+	write_three_chains();
+	CHECK(!stat("job.000008", &st) && !truncate("job.000008", st.st_size - 8));
+	CHECK(retain(2) == 3 && count_members() == 6, "the newest two are 7 and 6");
+	CHECK(!stat("job.000007", &st) && !truncate("job.000007", st.st_size + 8));
+	CHECK(retain(1) == 0 && verify("job.000006") == 0, "only 6 and before");
 	leave_dir();
 	return true;
 }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A file being written, of which a signal that ends ckpt leaves nothing behind. */
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
+#include <sys/pidfd.h>
 
 #include "../src/internal.h"
 #include "ckpt.h"
@@ -18,6 +20,21 @@ static struct {
 	sigset_t signals;
 } saving = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
+/*
+ * The checkpoint may be complete, and so leave the tree stopped, at any time before
+ * the end of ckpt. So once more it is continued after that, by a child.
+ */
+static void continue_after_end(void)
+{
+	struct pollfd ended = { .fd = pidfd_open(getpid(), 0), .events = POLLIN };
+
+	if (!saving.save.stopped || ended.fd < 0 || fork())
+		return;
+	poll(&ended, 1, -1);
+	lcr_continue_tree(saving.save.fd, saving.save.pidfd, saving.save.was_stopped);
+	_exit(0);
+}
+
 /* Waits for a signal that ends ckpt, and lets it do so without leaving a file. */
 static void *watch_signals(void *unused)
 {
@@ -27,6 +44,7 @@ static void *watch_signals(void *unused)
 	if (sigwait(&saving.signals, &sig))
 		return NULL;
 	pthread_mutex_lock(&saving.lock);
+	continue_after_end();
 	lcr_save_discard(&saving.save);
 	signal(sig, SIG_DFL);
 	kill(getpid(), sig);
