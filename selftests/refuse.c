@@ -16,12 +16,15 @@
 #include <linux/userfaultfd.h>
 #include <mqueue.h>
 #include <netinet/in.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/fanotify.h>
 #include <sys/file.h>
 #include <sys/io.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/msg.h>
+#include <sys/pidfd.h>
 #include <sys/ptrace.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
@@ -624,6 +627,39 @@ REFUSED(handlers_shared_with_an_outsider, "handlers")
 	share_with_outsider(CLONE_VM | CLONE_SIGHAND);
 	victim_ready();
 	vpage->word[3] = 1;
+}
+
+/* Has a ring that adds to descriptor 77, which it closes, until @victim has ended. */
+static void ring_of_outsider(pid_t victim, int ready)
+{
+	struct io_uring_params params = {};
+	int ring = V_SYS(syscall(__NR_io_uring_setup, 4, &params)), event = 77;
+	struct pollfd ended = { .fd = pidfd_open(victim, 0), .events = POLLIN };
+
+	V_SYS(syscall(__NR_io_uring_register, ring, IORING_REGISTER_EVENTFD, &event, 1));
+	close(77);
+	V_SYS(write(ready, "x", 1));
+	close(ready);
+	poll(&ended, 1, -1);
+	_exit(0);
+}
+
+/* The process has the only descriptor, but the kernel would go on with the old one. */
+REFUSED(eventfd_the_kernel_adds_to, "fd 77", "eventfd", "in use by the kernel")
+{
+	pid_t self = getpid();
+	int ready[2];
+	char c;
+
+	as_77(eventfd(0, 0));
+	V_SYS(pipe(ready));
+	if (!V_SYS(syscall(__NR_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, 0)))
+		ring_of_outsider(self, ready[1]);
+	close(ready[1]);
+	V_EQUAL(1, read(ready[0], &c, 1));
+	close(ready[0]);
+	victim_ready();
+	V_EQUAL(0, eventfd_write(77, 1));
 }
 
 /* word 1: whom to trace */
