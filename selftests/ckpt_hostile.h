@@ -48,8 +48,9 @@ static inline bool image_is_good(struct victim *v, struct image *img)
 	}
 
 /*
- * What restart() says to the changed image.  A process that comes to life may run for some
- * time, unless that is left out by RESTART_LEAVE_STOPPED, to run into trouble.
+ * What restart() says to the changed image; -ENOMSG if it does not say what is damaged. A
+ * process that comes to life may run for some time, unless that is left out by
+ * RESTART_LEAVE_STOPPED, to run into trouble.
  */
 static inline long try_changed(struct victim *v, struct image *img, uint64_t flags)
 {
@@ -57,6 +58,10 @@ static inline long try_changed(struct victim *v, struct image *img, uint64_t fla
 
 	seal(img);
 	ret = try_image(v, img, flags);
+	if (ret == -EBADMSG && !strstr(v->log, "image damaged")) {
+		show_log(v->log);
+		ret = -ENOMSG;
+	}
 	if (ret > 0 && !(flags & RESTART_LEAVE_STOPPED))
 		sleep_ms(20);
 	end_restarted(v, ret);
