@@ -496,7 +496,7 @@ TEST_F(autockpt, a_helper_that_hangs_at_the_end)
 	char ms[16];
 
 	/* Time enough to begin */
-	snprintf(ms, sizeof(ms), "%d", 500 * slowness() * slowness());
+	snprintf(ms, sizeof(ms), "%d", 1500 * slowness());
 	ASSERT_EQ(0, write_text(SYSCTL_DIR "checkpoint_timeout_ms", ms));
 	EXPECT_TRUE(helper_fails(self, "#!/bin/sh\ncat > /dev/null\nexec sleep 1000\n",
 				 ETIMEDOUT, "has not ended"));
