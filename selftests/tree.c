@@ -2144,6 +2144,71 @@ TEST_F(halfway, a_zombie_that_does_not_end_does_not_keep_the_caller_from_being_k
 	EXPECT_EQ(caller, waitpid(caller, NULL, 0));
 }
 
+/* As many threads as are to be woken; each looks at what is its own. */
+#define CHOIR		100
+
+static __thread long own_value;
+static pthread_barrier_t choir_gathers, choir_goes;
+
+static void *choir_thread(void *nr)
+{
+	own_value = (long)nr;
+	pthread_barrier_wait(&choir_gathers);
+	pthread_barrier_wait(&choir_goes);
+	return own_value == (long)nr ? nr : NULL;
+}
+
+VICTIM(choir)
+{
+	pthread_t thread[CHOIR];
+	void *result;
+	long i;
+
+	V_EQUAL(0, pthread_barrier_init(&choir_gathers, NULL, CHOIR + 1));
+	V_EQUAL(0, pthread_barrier_init(&choir_goes, NULL, CHOIR + 1));
+	for (i = 0; i < CHOIR; i++)
+		V_EQUAL(0, pthread_create(&thread[i], NULL, choir_thread, (void *)(i + 1)));
+	pthread_barrier_wait(&choir_gathers);
+	victim_ready();
+	pthread_barrier_wait(&choir_goes);
+	for (i = 0; i < CHOIR; i++) {
+		V_EQUAL(0, pthread_join(thread[i], &result));
+		V_CHECK(result == (void *)(i + 1));
+	}
+}
+
+/* The end of a freeze wakes every thread of the cgroup, wherever it sleeps. */
+static void *thaw_all_the_time(void *arg)
+{
+	while (!pestering_over) {
+		cgroup_write("cgroup.freeze", "1");
+		cgroup_write("cgroup.freeze", "0");
+	}
+	return NULL;
+}
+
+/* Who is on a CPU when he gets his registers must not lose those it saves for him. */
+TEST_F(halfway, who_is_woken_gets_his_registers)
+{
+	pthread_t thread;
+	int turn;
+
+	ASSERT_EQ(0, cgroup_make());
+	ASSERT_EQ(0, halfway_image(self, "choir", NULL, 0));
+	for (turn = 0; turn < 10; turn++) {
+		ASSERT_EQ(0, halfway_begin(self));
+		ASSERT_EQ(0, cgroup_add(self->v.pid));
+		pestering_over = false;
+		ASSERT_EQ(0, pthread_create(&thread, NULL, thaw_all_the_time, NULL));
+		EXPECT_EQ(self->v.pid, halfway_end(self)) show_log(self->v.log);
+		pestering_over = true;
+		EXPECT_EQ(0, pthread_join(thread, NULL));
+		self->v.alive = true;
+		ASSERT_EQ(0, victim_finish(&self->v)) test_log("turn %d", turn);
+	}
+	cgroup_remove();
+}
+
 #define CROWD		6
 
 /* Each waits, with all others, for the signals of the first one. */
