@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sched.h>
+#include <search.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -17,7 +18,6 @@
 #include "image.h"
 
 #define MAX_THREADS_SHOWN	8
-#define NR_BUCKETS		(1U << 12)
 
 /**
  * struct page_counts - pages by what the image says of them
@@ -45,12 +45,10 @@ struct pages_item {
 
 /**
  * struct item - a record kept
- * @next:	in its hash bucket
  * @record:	the record
  * @payload:	what its payload points to
  */
 struct item {
-	struct item *next;
 	struct ckpt_record record;
 	uint64_t payload[];
 };
@@ -59,7 +57,7 @@ struct item {
  * struct summary - what has been learnt about an image so far
  * @header:	its header
  * @keep_all:	keep all records, not only those that others refer to
- * @buckets:	hash table of the items, by type and object
+ * @defined:	tree, for tsearch(3), of the first item of each type and object
  * @items:	the records kept, in the order of the image
  * @nr_items:	their number
  * @space:	elements of @items allocated
@@ -72,7 +70,7 @@ struct item {
 struct summary {
 	const struct ckpt_header *header;
 	bool keep_all;
-	struct item *buckets[NR_BUCKETS];
+	void *defined;
 	struct item **items;
 	size_t nr_items;
 	size_t space;
@@ -102,30 +100,40 @@ struct summary *summary_new(const struct ckpt_header *header, bool keep_all)
 	return summary;
 }
 
+static void leave_item(void *item)
+{
+	(void)item;
+}
+
 void summary_free(struct summary *summary)
 {
 	size_t i;
 
+	tdestroy(summary->defined, leave_item);
 	for (i = 0; i < summary->nr_items; i++)
 		free(summary->items[i]);
 	free(summary->items);
 	free(summary);
 }
 
-static unsigned int bucket(uint32_t type, uint32_t objref)
+static int compare_items(const void *one, const void *other)
 {
-	return (objref + type * 31) % NR_BUCKETS;
+	const struct ckpt_record *a = &((const struct item *)one)->record;
+	const struct ckpt_record *b = &((const struct item *)other)->record;
+
+	if (a->type != b->type)
+		return a->type < b->type ? -1 : 1;
+	return (a->objref > b->objref) - (a->objref < b->objref);
 }
 
 /* The first record of its type that defines the object, or NULL */
 static const struct item *find(const struct summary *summary, uint32_t type,
 			       uint32_t objref)
 {
-	const struct item *item = summary->buckets[bucket(type, objref)];
+	const struct item key = { .record = { .type = type, .objref = objref } };
+	const struct item *const *found = tfind(&key, &summary->defined, compare_items);
 
-	while (item && (item->record.type != type || item->record.objref != objref))
-		item = item->next;
-	return item;
+	return found ? *found : NULL;
 }
 
 /* The next record of a type, from item *@i on; NULL after the last one */
@@ -144,7 +152,6 @@ static const struct item *next_item(const struct summary *summary, uint32_t type
 static void keep_as(struct summary *summary, const struct ckpt_record *record,
 		    const void *payload, size_t length)
 {
-	struct item **first = &summary->buckets[bucket(record->type, record->objref)];
 	struct item *item;
 
 	if (summary->nr_items == summary->space) {
@@ -159,10 +166,8 @@ static void keep_as(struct summary *summary, const struct ckpt_record *record,
 	memcpy(item->payload, payload, length);
 	summary->items[summary->nr_items++] = item;
 	/* VMA and FD records, of which an object has many, are not looked up. */
-	if (!find(summary, record->type, record->objref)) {
-		item->next = *first;
-		*first = item;
-	}
+	if (!tsearch(item, &summary->defined, compare_items))
+		out_of_memory();
 }
 
 static void keep(struct summary *summary, const struct ckpt_record *record)
