@@ -248,14 +248,16 @@ class Redis(Job):
 
 
 class Java(Job):
+    runner = os.path.join(JOBS, "java.sh")
     classes = None
 
     def prepare(self):
         if not Java.classes:
             Java.classes = os.path.join(os.path.dirname(self.directory), "classes")
-            subprocess.run(["java", "-m", "jdk.compiler/com.sun.tools.javac.Main", "-d",
+            subprocess.run([self.runner, "java", "-m",
+                            "jdk.compiler/com.sun.tools.javac.Main", "-d",
                             Java.classes, os.path.join(JOBS, "Threads.java")], check=True)
-        self.command = ["java", "-Xmx128m", "-cp", Java.classes, "Threads"]
+        self.command = [self.runner, "java", "-Xmx128m", "-cp", Java.classes, "Threads"]
 
 
 class Postgres(Job):

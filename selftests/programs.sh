@@ -5,6 +5,7 @@
 # runtime that has a handler for every signal. None may be harmed; each is either
 # checkpointed, and goes on from its image after a restart, or refused with a reason.
 
+java=$(dirname "$0")/jobs/java.sh
 work=$(mktemp -d)
 pattern=$(cat /proc/sys/kernel/checkpoint_pattern) || exit 4
 pause=$(cat /proc/sys/kernel/checkpoint_pause_ms)
@@ -70,23 +71,31 @@ signalled()
 	return 1
 }
 
+# still_works PID WHAT: a result, with what the program had to say if it does not
+still_works()
+{
+	local status
+	works "$1"
+	status=$?
+	[ $status = 0 ] || head -n 100 "$work/output" | sed 's/^/# /'
+	result $status "$2"
+}
+
 # program NAME COMMAND...: works for some minutes if nobody ends it
 program()
 {
-	local name=$1 pid restart i image status
+	local name=$1 pid restart i image
 	shift
-	"$@" < /dev/zero > /dev/null 2> "$work/stderr" &
+	"$@" < /dev/zero > "$work/output" 2>&1 &
 	pid=$!
 	# Past its beginning, when it has made its threads
 	sleep "${CKPT_TEST_SLOWNESS:-1}"
-	works $pid
-	result $? "$name works"
+	still_works $pid "$name works"
 	for ((i = 1; i <= 10; i++)); do
 		kill -16 $pid
 		signalled $pid $i || break
 	done
-	works $pid
-	result $? "$name works after ten signals"
+	still_works $pid "$name works after ten signals"
 	[ "$(value $pid requests)" = 10 ] &&
 		[ $(($(value $pid images) + $(value $pid failed))) = 10 ]
 	result $? "$name: each of them did something"
@@ -96,16 +105,13 @@ program()
 		image=$(value $pid last_image)
 		kill -KILL $pid
 		wait $pid 2>/dev/null
-		ckpt restart "$image" < /dev/zero > /dev/null 2> "$work/stderr" &
+		ckpt restart "$image" < /dev/zero >> "$work/output" 2>&1 &
 		restart=$!
 		for ((i = 0; i < 100; i++)); do
 			[ -d "/proc/$pid" ] && break
 			sleep 0.1
 		done
-		works $pid
-		status=$?
-		[ $status = 0 ] || sed 's/^/# /' "$work/stderr"
-		result $status "$name works after a restart from its last image"
+		still_works $pid "$name works after a restart from its last image"
 		kill -KILL $pid
 		wait $restart 2>/dev/null
 	else
@@ -121,10 +127,12 @@ echo "1..28"
 
 # In Go: its runtime has handlers for all signals and threads of its own.
 program "age (Go)" age -r age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p
-program "openjdk" keytool -genkeypair -keyalg RSA -keysize 16384 -alias x -dname CN=x \
+program "openjdk" "$java" keytool -J-XX:+ErrorFileToStderr \
+	-genkeypair -keyalg RSA -keysize 16384 -alias x -dname CN=x \
 	-keystore "$work/keys" -storepass secret
 # It puts its statistics where others can see them, with a lock, unless told not to.
-program "openjdk without shared statistics" keytool -J-XX:+PerfDisableSharedMem \
+program "openjdk without shared statistics" "$java" keytool -J-XX:+ErrorFileToStderr \
+	-J-XX:+PerfDisableSharedMem \
 	-genkeypair -keyalg RSA -keysize 16384 -alias x -dname CN=x \
 	-keystore "$work/keys2" -storepass secret
 program "python3" python3 -c '
